@@ -1,0 +1,237 @@
+/*
+ * Addresses as text and back, without the C library's help: inet_ntop and
+ * getaddrinfo belong to net. The text of an IPv6 address follows RFC 5952.
+ */
+#include "base/io.h"
+
+#include "base/buf.h"
+
+static void
+put_hex16(struct buf *b, unsigned v)
+{
+	static const char digits[16] = "0123456789abcdef";
+	bool begun = false;
+
+	for (int shift = 12; shift >= 0; shift -= 4) {
+		unsigned d = v >> shift & 15;
+
+		if (d != 0 || begun || shift == 0) {
+			buf_put_u8(b, (uint8_t)digits[d]);
+			begun = true;
+		}
+	}
+}
+
+/* The longest run of zero groups, at least two: the first of equals. */
+static void
+zero_run(const uint8_t *ip, unsigned *at, unsigned *len)
+{
+	*at = 8;
+	*len = 1;
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned n = 0;
+
+		while (i + n < 8 && get_u16(ip + 2 * (i + n)) == 0)
+			n++;
+		if (n > *len) {
+			*at = i;
+			*len = n;
+		}
+	}
+}
+
+bool
+addr_put_ip(struct buf *b, const struct addr *a)
+{
+	unsigned at, len;
+
+	if (a->family == ADDR_V4) {
+		for (unsigned i = 0; i < 4; i++) {
+			if (i > 0)
+				buf_lit(b, ".");
+			buf_put_dec(b, a->ip[i]);
+		}
+	}
+	if (a->family != ADDR_V6)
+		return buf_ok(b);
+	zero_run(a->ip, &at, &len);
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == at) {
+			buf_lit(b, "::");
+			i += len - 1;
+			continue;
+		}
+		if (i > 0 && i != at + len)
+			buf_lit(b, ":");
+		put_hex16(b, get_u16(a->ip + (size_t)2 * i));
+	}
+	return buf_ok(b);
+}
+
+bool
+addr_put(struct buf *b, const struct addr *a)
+{
+	if (a->family == ADDR_V6)
+		buf_lit(b, "[");
+	addr_put_ip(b, a);
+	if (a->family == ADDR_V6)
+		buf_lit(b, "]");
+	buf_lit(b, ":");
+	return buf_put_dec(b, a->port);
+}
+
+static bool
+parse_v4(uint8_t *ip, struct slice s)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct slice part = slice_cut(&s, '.');
+		uint64_t v;
+
+		if (part.n > 3 || !slice_dec(part, 255, &v) ||
+		    (part.n > 1 && part.p[0] == '0') ||
+		    (i < 3 && s.n == 0))
+			return false;
+		ip[i] = (uint8_t)v;
+	}
+	return s.n == 0;
+}
+
+static int
+hex_value(uint8_t c)
+{
+	if (ascii_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool
+parse_group(struct slice *s, unsigned *v)
+{
+	size_t i = 0;
+
+	*v = 0;
+	while (i < s->n && i < 4 && hex_value(s->p[i]) >= 0)
+		*v = *v << 4 | (unsigned)hex_value(s->p[i++]);
+	*s = slice_from(*s, i);
+	return i > 0;
+}
+
+/* Groups up to the end or to "::"; *n counts them. */
+static bool
+parse_groups(struct slice *s, uint8_t *ip, unsigned *n, unsigned max)
+{
+	unsigned v;
+
+	*n = 0;
+	while (s->n > 0 && !slice_starts(*s, SL("::"))) {
+		size_t dot = slice_find(*s, '.'), colon = slice_find(*s, ':');
+
+		if (*n > 0) {
+			if (s->p[0] != ':')
+				return false;
+			*s = slice_from(*s, 1);
+			colon = slice_find(*s, ':');
+			dot = slice_find(*s, '.');
+		}
+		if (dot < s->n && colon == s->n && *n + 2 <= max) {
+			if (!parse_v4(ip + (size_t)2 * *n, *s))
+				return false;
+			*n += 2;
+			*s = slice_from(*s, s->n);
+			return true;
+		}
+		if (*n >= max || !parse_group(s, &v))
+			return false;
+		set_u16(ip + (size_t)2 * (*n)++, (uint16_t)v);
+	}
+	return true;
+}
+
+static bool
+parse_v6(uint8_t *ip, struct slice s)
+{
+	uint8_t tail[16] = { 0 };
+	unsigned n, m = 0;
+
+	memset(ip, 0, 16);
+	if (!parse_groups(&s, ip, &n, 8))
+		return false;
+	if (s.n == 0)
+		return n == 8;
+	s = slice_from(s, 2);
+	if (n > 7 || (s.n > 0 && s.p[0] == ':') ||
+	    !parse_groups(&s, tail, &m, 7 - n) || s.n > 0)
+		return false;
+	memcpy(ip + 16 - (size_t)2 * m, tail, (size_t)2 * m);
+	return true;
+}
+
+bool
+addr_parse_ip(struct addr *a, struct slice s)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct addr out = { .family = ADDR_V4, .port = a->port };
+
+	if (!parse_v4(out.ip, s)) {
+		out.family = ADDR_V6;
+		if (!parse_v6(out.ip, s))
+			return false;
+		if (memcmp(out.ip, mapped, sizeof mapped) == 0) {
+			memmove(out.ip, out.ip + 12, 4);
+			memset(out.ip + 4, 0, 12);
+			out.family = ADDR_V4;
+		}
+	}
+	*a = out;
+	return true;
+}
+
+bool
+addr_same_ip(const struct addr *a, const struct addr *b)
+{
+	size_t n = a->family == ADDR_V4 ? 4 : 16;
+
+	return a->family == b->family && memcmp(a->ip, b->ip, n) == 0;
+}
+
+bool
+addr_within(const struct addr *a, const struct addr *net, unsigned bits)
+{
+	size_t n = a->family == ADDR_V4 ? 4 : 16;
+	size_t whole = bits / 8;
+
+	if (a->family != net->family || whole > n)
+		return false;
+	if (memcmp(a->ip, net->ip, whole) != 0)
+		return false;
+	if (bits % 8 == 0)
+		return true;
+	return ((a->ip[whole] ^ net->ip[whole]) >> (8 - bits % 8)) == 0;
+}
+
+static bool
+within_text(const struct addr *a, struct slice net, unsigned bits)
+{
+	struct addr n = { 0 };
+
+	return addr_parse_ip(&n, net) && addr_within(a, &n, bits);
+}
+
+bool
+addr_loopback(const struct addr *a)
+{
+	return within_text(a, SL("127.0.0.0"), 8) ||
+	    within_text(a, SL("::1"), 128);
+}
+
+bool
+addr_private(const struct addr *a)
+{
+	return addr_loopback(a) || within_text(a, SL("10.0.0.0"), 8) ||
+	    within_text(a, SL("172.16.0.0"), 12) ||
+	    within_text(a, SL("192.168.0.0"), 16) ||
+	    within_text(a, SL("169.254.0.0"), 16) ||
+	    within_text(a, SL("fc00::"), 7) ||
+	    within_text(a, SL("fe80::"), 10);
+}
