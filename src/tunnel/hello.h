@@ -14,7 +14,12 @@ enum { HELLO_APPS_MAX = 64, HELLO_URLS_MAX = 128, HELLO_NAME_MAX = 30 };
 struct hello_app {
 	struct slice name;
 	uint8_t kind;                   /* APP_HTTP, APP_TCP */
-	bool is_public;
+	bool is_public;                 /* option `public` */
+	/* option host=app: what the relay sends the app as Host, and as the
+	 * authority of Origin ("127.0.0.1:5173"); empty: the client's own */
+	struct slice host;
+	/* option origin=URL: another site whose pages may call it; empty */
+	struct slice origin;
 };
 
 struct hello {                          /* agent to relay */
