@@ -1,0 +1,107 @@
+/*
+ * The relay: everything between the listening sockets and the tunnels.
+ * DESIGN: it logs people in, decides which site a request is for, checks and
+ * rewrites every head, and moves bytes; it executes nothing, stores nothing
+ * but its small state, and knows no secret (base/ask.h).
+ *
+ * One struct relay per process, driven by three calls: relay_event for each
+ * event of the world, relay_step once per turn, and relay_signal. It takes
+ * all its memory from the arena in relay_init.
+ */
+#ifndef ADIT_RELAY_RELAY_H
+#define ADIT_RELAY_RELAY_H
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+	LISTENS_MAX = 256,      /* listening sockets, app ports included */
+	RESERVES_MAX = 32,
+	TRUST_MAX = 64,
+	PUBLICS_MAX = 64,
+};
+
+enum listen_kind {
+	LISTEN_MAIN,            /* the main site, and hosts of the app domain */
+	LISTEN_DASHBOARD,       /* --listen ADDR:PORT=dashboard */
+	LISTEN_APP,             /* --listen ADDR:PORT=NAME */
+	LISTEN_PORT,            /* one of the app ports */
+};
+
+struct relay_listen {
+	int fd;                 /* listening already */
+	struct addr addr;       /* with the port as bound */
+	enum listen_kind kind;
+	struct slice app;       /* LISTEN_APP: NAME or NAME--AGENT */
+};
+
+struct relay_net { struct addr net; uint8_t bits; };
+
+struct relay_cfg {
+	struct relay_listen listens[LISTENS_MAX];
+	size_t nlistens;
+	struct slice domain;            /* host name, or empty */
+	struct slice app_domain;
+	struct slice public_url;        /* without a trailing slash, or empty */
+	struct slice root;              /* NAME or NAME--AGENT; empty = dashboard */
+	struct slice reserve[RESERVES_MAX];     /* path prefixes, from `/` on */
+	size_t nreserve;
+	struct relay_net trust[TRUST_MAX];      /* proxies to believe */
+	size_t ntrust;
+	struct slice publics[PUBLICS_MAX];      /* AGENT/APP */
+	size_t npublics;
+	bool no_login;
+	uint64_t memory_bytes;          /* everything together */
+	uint32_t max_connections;       /* of clients; 0: computed */
+	uint32_t max_per_address;       /* 0: half of max_connections */
+	uint32_t max_agents;            /* 0: computed */
+	uint32_t max_streams;           /* in all; 0: computed */
+	uint32_t head_ms;               /* a request's head, from first byte */
+	uint32_t hello_ms;              /* a tunnel's hello */
+	uint32_t first_byte_ms;         /* the app's first byte */
+	uint32_t progress_ms;           /* a body or a read that stands still */
+	uint32_t idle_ms;               /* a kept-alive connection */
+	uint32_t drain_ms;              /* requests in flight at SIGTERM */
+	uint64_t session_ttl_s;
+	uint64_t hash_seed;             /* random */
+	struct slice version;
+};
+
+/* Defaults, as in DESIGN section 1; lists empty. */
+void relay_cfg_defaults(struct relay_cfg *cfg);
+
+/* What memory_bytes is made of: printed at start. */
+struct relay_plan {
+	uint32_t connections, agents, streams, blocks, heads_small, heads_large;
+	uint64_t bytes;                 /* what the arena must hold */
+};
+/*
+ * Compute the sizes of all pools. E_RANGE if memory_bytes is too small for
+ * the limits that are set; *plan then tells what it would take.
+ */
+enum err relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan);
+
+struct relay;
+
+/*
+ * Make a relay. *cfg and what its slices point to must outlive it. `state`
+ * is the content of the kept file "relay.json" (empty at first start):
+ * app ports by name, and names of agents. E_SYNTAX if it does not parse.
+ */
+enum err relay_new(struct relay **r, const struct relay_cfg *cfg,
+    const struct relay_plan *plan, struct arena *a, struct log *log,
+    const struct io *io, struct slice state);
+/* The kinds of handles that this relay uses: events for others go elsewhere. */
+bool relay_owns(handle who);
+void relay_event(struct relay *r, const struct io *io,
+    const struct io_event *ev);
+/* Do what is due; returns when to be called again at the latest (ms). */
+uint64_t relay_step(struct relay *r, const struct io *io);
+/* Begin to stop: /readyz says 503, agents are told, requests finish. */
+void relay_stop(struct relay *r, const struct io *io);
+/* True once nothing is left to do after relay_stop. */
+bool relay_stopped(const struct relay *r);
+
+#endif
