@@ -1,0 +1,276 @@
+# adit. What you will want:
+#
+#	make                    the static binary, build/adit
+#	make run [APP=3000]     relay, agent and a demo app on this machine
+#	make test               everything that is tested
+#	make install            DESTDIR and PREFIX as usual
+#	make fuzz T=60          each fuzz target for T seconds
+#	make bench              measure against nginx and a direct connection
+#	make debug              build/asan/adit: glibc, sanitizers, symbols
+#	make tidy               the house rules that a script can check
+#	make clean
+#
+# Parts of the test: make unit | kqueue | fuzz-short | check-binary | e2e.
+# One unit test: make build/asan/test_ws && build/asan/test_ws
+#
+# BUILD=dir builds elsewhere. ROOMS="base codec" compiles only those rooms,
+# for work on one room while another does not compile. CROSS=aarch64-linux-gnu
+# cross-compiles (with Debian's gcc, musl-dev and libbearssl-dev for it).
+
+BUILD   ?= build
+ROOMS   ?= base codec crypto net tunnel state relay agent app
+PREFIX  ?= /usr/local
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+T       ?= 60
+VERSION := $(shell cat VERSION)
+# What a sanitizer test may take before it counts as hanging, in seconds.
+UNIT_TIMEOUT ?= 300
+
+# V=1 shows the commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)")
+
+.DEFAULT_GOAL := $(BUILD)/adit
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+# ---- sources -------------------------------------------------------------
+
+BACKEND ?= epoll
+other    = $(filter-out $(BACKEND),epoll kqueue)
+SRC     := $(filter-out src/net/$(other).c,\
+	$(sort $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c))))
+ifeq ($(BACKEND),kqueue)
+SRC     += $(if $(filter Linux,$(shell uname)),tests/kqueue/kqueue.c)
+endif
+WEB     := $(sort $(wildcard web/*))
+GEN     := $(if $(filter app relay,$(ROOMS)),$(BUILD)/gen/web.c)
+
+# ---- flags ---------------------------------------------------------------
+
+WARN = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wcast-qual -Wpointer-arith -Wwrite-strings -Wvla
+BASE_FLAGS = -std=gnu11 -D_GNU_SOURCE -Isrc -I$(BUILD)/gen \
+	-isystem /usr/include/bearssl -MMD -MP $(WARN)
+BASE_FLAGS += $(if $(filter kqueue,$(BACKEND)),-isystem tests/kqueue)
+$(BUILD)/%/src/app/version.o $(BUILD)/%/src/app/main.o: VERSION
+VERSION_FLAG = -DADIT_VERSION='"$(VERSION)"'
+
+# The binary: musl, static, position independent. `musl-gcc -static-pie` makes
+# a dynamic one with Debian's specs, so the start files are named here.
+TRIPLE  := $(or $(CROSS),$(shell gcc -dumpmachine 2>/dev/null))
+MUSL    := $(subst -gnu,-musl,$(TRIPLE))
+MUSLDIR := /usr/lib/$(MUSL)
+CC_MUSL  = $(TRIPLE)-gcc -specs $(MUSLDIR)/musl-gcc.specs
+BEARSSL := /usr/lib/$(TRIPLE)/libbearssl.a
+CFLAGS  ?= -O2
+MUSL_FLAGS = $(BASE_FLAGS) $(CFLAGS) -g -fPIE -fstack-protector-strong \
+	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-ffile-prefix-map=$(CURDIR)=. -isystem $(BUILD)/musl
+MUSL_LINK = -static -nostartfiles -Wl,-pie,--no-dynamic-linker \
+	-Wl,-z,text,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections \
+	-Wl,--build-id=none
+
+SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN     = gcc $(BASE_FLAGS) -Werror -O1 -g -fno-omit-frame-pointer $(SAN)
+CLANG    = clang $(BASE_FLAGS) -Werror -O1 -g -fno-omit-frame-pointer $(SAN) \
+	-fsanitize=fuzzer-no-link
+
+# ---- the binary ----------------------------------------------------------
+
+MUSL_OBJ = $(patsubst %.c,$(BUILD)/musl/%.o,$(SRC)) \
+	$(GEN:$(BUILD)/gen/%.c=$(BUILD)/musl/gen/%.o)
+
+$(BUILD)/adit: $(BUILD)/adit.debug
+	@$(TRIPLE)-strip -o $@ $<
+	@echo "$@: $$(stat -c %s $@) bytes"
+
+$(BUILD)/adit.debug: $(MUSL_OBJ)
+	$(call say,link $@)
+	$(Q)$(CC_MUSL) $(MUSL_LINK) -o $@ $(MUSLDIR)/rcrt1.o $(MUSLDIR)/crti.o \
+	    $(MUSL_OBJ) $(BEARSSL) $(MUSLDIR)/crtn.o
+
+# musl-dev has no kernel headers: links to the system's, looked at last.
+$(BUILD)/musl/linux:
+	@[ -e $(MUSLDIR)/rcrt1.o ] && [ -e $(BEARSSL) ] || { \
+	    echo "The build needs packages that are not installed. As root:"; \
+	    echo "    apt-get install -y --no-install-recommends $(BUILD_DEPS)"; \
+	    exit 2; } >&2
+	@mkdir -p $(BUILD)/musl
+	@ln -sfn /usr/include/$(TRIPLE)/asm $(BUILD)/musl/asm
+	@ln -sfn /usr/include/asm-generic $(BUILD)/musl/asm-generic
+	@ln -sfn /usr/include/linux $@
+BUILD_DEPS = make gcc libc6-dev musl-tools libbearssl-dev
+
+$(BUILD)/musl/%.o: %.c Makefile | $(BUILD)/musl/linux
+	@mkdir -p $(@D)
+	$(call say,musl $<)
+	$(Q)$(CC_MUSL) $(MUSL_FLAGS) $(if $(filter src/app/%,$<),$(VERSION_FLAG)) \
+	    -c -o $@ $<
+
+$(BUILD)/musl/gen/%.o: $(BUILD)/gen/%.c Makefile | $(BUILD)/musl/linux
+	@mkdir -p $(@D)
+	$(call say,musl $<)
+	$(Q)$(CC_MUSL) $(MUSL_FLAGS) -c -o $@ $<
+
+# ---- generated sources ---------------------------------------------------
+
+$(BUILD)/embed: tools/embed.c
+	@mkdir -p $(@D)
+	$(Q)gcc -std=gnu11 -D_GNU_SOURCE -O1 $(WARN) -o $@ $<
+
+# The list is a prerequisite too, so that removing a file is noticed.
+$(BUILD)/gen/web.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(WEB)' | cmp -s - $@ || echo '$(WEB)' >$@
+
+$(BUILD)/gen/web.c: $(BUILD)/embed $(WEB) $(BUILD)/gen/web.list
+	$(Q)$(BUILD)/embed $(WEB) >$@.tmp
+	@mv $@.tmp $@
+
+VECTORS := $(if $(wildcard tests/unit/gen_http_vectors.py),\
+	$(BUILD)/gen/http_vectors.h)
+$(BUILD)/gen/http_vectors.h: tests/unit/gen_http_vectors.py \
+    $(wildcard tests/vectors/http/requests.json)
+	@mkdir -p $(@D)
+	$(Q)python3 tests/unit/gen_http_vectors.py \
+	    tests/vectors/http/requests.json >$@.tmp
+	@mv $@.tmp $@
+
+FORCE:
+
+# ---- unit tests: gcc, glibc, address and undefined behaviour sanitizer ---
+
+ASAN_SRC = $(filter-out src/app/main.c,$(SRC))
+ASAN_OBJ = $(patsubst %.c,$(BUILD)/asan/%.o,$(ASAN_SRC)) \
+	$(GEN:$(BUILD)/gen/%.c=$(BUILD)/asan/gen/%.o)
+UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/asan/%,\
+	$(sort $(wildcard tests/unit/test_*.c)))
+
+$(BUILD)/asan/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,asan $<)
+	$(Q)$(ASAN) $(if $(filter src/app/%,$<),$(VERSION_FLAG)) -c -o $@ $<
+
+$(BUILD)/asan/gen/%.o: $(BUILD)/gen/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,asan $<)
+	$(Q)$(ASAN) -c -o $@ $<
+
+$(BUILD)/asan/tests/unit/%.o: tests/unit/%.c Makefile | $(VECTORS)
+	@mkdir -p $(@D)
+	$(call say,asan $<)
+	$(Q)$(ASAN) -Itests/unit -c -o $@ $<
+
+# An archive, so that a test links with what it uses and no more.
+$(BUILD)/asan/libadit.a: $(ASAN_OBJ)
+	@rm -f $@
+	@ar rcs $@ $(ASAN_OBJ)
+
+$(BUILD)/asan/test_%: $(BUILD)/asan/tests/unit/test_%.o $(BUILD)/asan/libadit.a
+	$(call say,link $@)
+	$(Q)$(ASAN) -o $@ $^ -lcmocka $(BEARSSL)
+
+$(BUILD)/asan/adit: $(BUILD)/asan/src/app/main.o $(BUILD)/asan/libadit.a
+	$(call say,link $@)
+	$(Q)$(ASAN) -o $@ $^ $(BEARSSL)
+
+# The same test of net on the kqueue backend, over a stand-in made of epoll.
+KQ_OBJ = $(BUILD)/asan/src/net/kqueue.o $(BUILD)/asan/tests/kqueue/kqueue.o
+$(KQ_OBJ): BASE_FLAGS += -isystem tests/kqueue
+$(BUILD)/asan/kqueue_test_%: $(BUILD)/asan/tests/unit/test_%.o $(KQ_OBJ) \
+    $(BUILD)/asan/libadit.a
+	$(call say,link $@)
+	$(Q)$(ASAN) -o $@ $^ -lcmocka $(BEARSSL)
+KQ_UNIT = $(if $(wildcard tests/unit/test_net.c),$(BUILD)/asan/kqueue_test_net)
+
+# All of them, even when one fails; the closing line counts the programs.
+run_all = @bad=; n=0; for t in $(1); do n=$$((n+1)); echo "== $$t"; \
+	timeout $(UNIT_TIMEOUT) $$t || bad="$$bad $$t"; done; \
+	echo "unit: $$n programs, failed:$${bad:- none}"; [ -z "$$bad" ]
+
+unit: $(UNIT)
+	$(call run_all,$(UNIT))
+
+kqueue: $(KQ_UNIT)
+	$(call run_all,$(KQ_UNIT))
+
+# ---- fuzzing: clang; this is also the build with clang's warnings --------
+
+FUZZ_SRC = $(filter-out src/app/%,$(SRC))
+FUZZ_OBJ = $(patsubst %.c,$(BUILD)/clang/%.o,$(FUZZ_SRC))
+FUZZ     = $(patsubst fuzz/%.c,$(BUILD)/clang/%,\
+	$(sort $(wildcard fuzz/fuzz_*.c)))
+
+$(BUILD)/clang/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,clang $<)
+	$(Q)$(CLANG) $(if $(filter src/app/%,$<),$(VERSION_FLAG)) -c -o $@ $<
+
+$(BUILD)/clang/libadit.a: $(FUZZ_OBJ)
+	@rm -f $@
+	@ar rcs $@ $(FUZZ_OBJ)
+
+$(BUILD)/clang/fuzz_%: $(BUILD)/clang/fuzz/fuzz_%.o $(BUILD)/clang/libadit.a
+	$(call say,link $@)
+	$(Q)$(CLANG) -fsanitize=fuzzer -o $@ $^ $(BEARSSL)
+
+clang: $(patsubst %.c,$(BUILD)/clang/%.o,$(SRC)) $(FUZZ)
+
+# New inputs go to build/fuzz/X; what they found and is worth keeping is
+# copied to fuzz/corpus/X by hand.
+run_fuzz = @set -e; for t in $(FUZZ); do x=$${t\#\#*/fuzz_}; \
+	mkdir -p $(BUILD)/fuzz/$$x; seeds=; \
+	[ ! -d fuzz/corpus/$$x ] || seeds=fuzz/corpus/$$x; \
+	echo "== $$t $(1) s"; $$t -seed=1 -max_total_time=$(1) -timeout=10 \
+	    -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/fuzz/$$x- $(BUILD)/fuzz/$$x $$seeds; \
+	done; echo "fuzz: $(words $(FUZZ)) targets, none failed"
+
+fuzz: $(FUZZ)
+	$(call run_fuzz,$(T))
+
+fuzz-short: $(FUZZ)
+	$(call run_fuzz,5)
+
+# ---- everything ----------------------------------------------------------
+
+test: test-deps
+	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
+	@$(MAKE) --no-print-directory tidy check-binary unit kqueue fuzz-short e2e
+	@echo "make test: all passed"
+
+test-deps:
+	@if [ -x tests/install-test-deps ]; then tests/install-test-deps; fi
+
+test-programs: $(BUILD)/adit $(UNIT) $(KQ_UNIT) clang
+
+tidy:
+	@tests/tidy
+
+SIZE_MAX = 409600
+check-binary: $(BUILD)/adit
+	@tools/check-binary $(BUILD)/adit $(SIZE_MAX)
+
+e2e: $(BUILD)/adit
+	@if [ -d tests/e2e ]; then cd tests && ADIT=$(abspath $(BUILD)/adit) \
+	    node --test e2e/; else echo "e2e: no tests yet"; fi
+
+run:
+	@APP='$(APP)' PORT='$(PORT)' BUILD='$(BUILD)' tools/run
+
+bench: $(BUILD)/adit
+	tests/bench/run
+
+debug: $(BUILD)/asan/adit
+
+install: $(BUILD)/adit
+	install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: FORCE unit kqueue clang fuzz fuzz-short test test-deps test-programs \
+	tidy check-binary e2e run bench debug install clean
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,103 @@
+/*
+ * embed: print the C source that holds the files named on the command line as
+ * the table of base/asset.h. Runs on the machine that builds.
+ *
+ * The tag is FNV-1a over the bytes, 64 bits: it tells a browser's copy from
+ * the present one, and nothing depends on it for security.
+ */
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct type {
+	const char *ending, *type;
+} types[] = {
+	{ ".html", "text/html; charset=utf-8" },
+	{ ".css", "text/css; charset=utf-8" },
+	{ ".js", "text/javascript; charset=utf-8" },
+	{ ".mjs", "text/javascript; charset=utf-8" },
+	{ ".json", "application/json" },
+	{ ".svg", "image/svg+xml" },
+	{ ".png", "image/png" },
+	{ ".ico", "image/x-icon" },
+	{ ".txt", "text/plain; charset=utf-8" },
+	{ ".woff2", "font/woff2" },
+	{ ".webmanifest", "application/manifest+json" },
+};
+
+static const char *
+type_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		size_t n = strlen(name), m = strlen(types[i].ending);
+
+		if (n > m && strcmp(name + n - m, types[i].ending) == 0)
+			return types[i].type;
+	}
+	fprintf(stderr, "embed: %s: what content type is this?\n", name);
+	exit(1);
+}
+
+static const char *
+base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? path : slash + 1;
+}
+
+/* Print the file's bytes as array b<i>; returns their hash. */
+static uint64_t
+put_bytes(const char *path, int i)
+{
+	FILE *f = fopen(path, "rb");
+	uint64_t hash = 14695981039346656037u;
+	size_t n = 0;
+	int c;
+
+	if (f == NULL) {
+		perror(path);
+		exit(1);
+	}
+	printf("static const uint8_t b%d[] = {", i);
+	while ((c = getc(f)) != EOF) {
+		printf("%s%d,", n++ % 16 == 0 ? "\n" : "", c);
+		hash = (hash ^ (uint64_t)c) * 1099511628211u;
+	}
+	if (ferror(f) || fclose(f) != 0) {
+		perror(path);
+		exit(1);
+	}
+	printf("%s\n};\nenum { N%d = %zu };\n", n == 0 ? "0" : "", i, n);
+	return hash;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(base_of(*(char *const *)a), base_of(*(char *const *)b));
+}
+
+int
+main(int argc, char **argv)
+{
+	uint64_t *hash = calloc((size_t)argc, sizeof *hash);
+
+	if (hash == NULL)
+		return 1;
+	qsort(argv + 1, (size_t)argc - 1, sizeof *argv, by_name);
+	printf("/* made by tools/embed */\n#include \"base/asset.h\"\n");
+	for (int i = 1; i < argc; i++)
+		hash[i] = put_bytes(argv[i], i);
+	printf("const struct asset assets[] = {\n");
+	for (int i = 1; i < argc; i++)
+		printf("{ SL_INIT(\"%s\"), SL_INIT(\"%s\"),\n"
+		    "    SL_INIT(\"\\\"%016" PRIx64 "\\\"\"), { b%d, N%d } },\n",
+		    base_of(argv[i]), type_of(argv[i]), hash[i], i, i);
+	printf("{ { NULL, 0 }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } },\n"
+	    "};\nconst size_t assets_n = %d;\n", argc - 1);
+	free(hash);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}
