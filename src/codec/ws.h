@@ -91,7 +91,7 @@ void ws_mask(uint8_t *dst, const uint8_t *src, size_t n,
  * Set `mask` and `rsv` (or use ws_rules_of); all else starts as zero.
  */
 struct ws_rules {
-	bool mask;              /* frames must be masked; else they must not be */
+	bool mask;              /* frames must be masked; else must not be */
 	uint8_t rsv;            /* bits that an extension gives a meaning */
 	bool in_message;        /* a first fragment came, its last did not */
 	bool closed;            /* a Close frame came */

@@ -24,7 +24,7 @@ enum {
 	JWT_KEY_MIN     = 16,           /* bytes; our own settings demand 32 */
 	JWT_DEPTH       = 16,           /* nesting of header and claims */
 	JWT_MEMBERS_MAX = 64,           /* of the header, of the claims */
-	JWT_AHEAD_S_MAX = 60,           /* iat: a clock may have been put back */
+	JWT_AHEAD_S_MAX = 60,           /* iat: clocks get put back */
 };
 
 /*
