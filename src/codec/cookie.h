@@ -28,7 +28,7 @@ size_t cookie_get(struct slice field, struct slice name, struct slice *value);
  * `drop` says true. If none is dropped the bytes stay as they are, else the
  * rest is joined with `; `. *left: pairs that stayed; with 0 nothing was
  * appended and the field is to be left out. False if it does not fit (then
- * nothing is appended).
+ * nothing is appended). `drop` may be asked twice about a pair.
  */
 bool cookie_put_without(struct buf *b, struct slice field,
     bool (*drop)(struct slice name, const void *ctx), const void *ctx,

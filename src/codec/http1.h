@@ -203,7 +203,7 @@ struct http_head {
 };
 
 /*
- * How far an incomplete head was looked at; 12 bytes a connection can keep
+ * How far an incomplete head was looked at; 16 bytes a connection can keep
  * while it waits. All zero before the first byte of each head. The parsers
  * set it back to zero when they return anything but E_MORE.
  */
@@ -212,7 +212,7 @@ struct http_scan {
 	uint32_t seen;          /* all before this was looked at */
 	uint16_t run;           /* the current line's long part starts at
 	                         * line + run; 0: not in it yet */
-	uint8_t fields;         /* complete field lines, modulo 256 */
+	uint16_t fields;        /* complete field lines */
 	uint8_t where;          /* which line comes next */
 };
 

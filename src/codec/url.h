@@ -113,8 +113,8 @@ bool url_put_decoded(struct buf *b, struct slice s);
 /* [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most URL_NAME_MAX bytes, no `--`. */
 bool url_name_ok(struct slice s);
 /*
- * url_name_fold: append the name that a machine of this host name gets: its first
- * label in lower case, each run of other bytes one `-`, cut to
+ * url_name_fold: append the name that a machine of this host name gets: its
+ * first label in lower case, each run of other bytes one `-`, cut to
  * URL_NAME_MAX; `agent` if nothing is left. Always passes url_name_ok. False
  * if it does not fit.
  */
