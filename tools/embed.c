@@ -96,8 +96,9 @@ main(int argc, char **argv)
 		printf("{ SL_INIT(\"%s\"), SL_INIT(\"%s\"),\n"
 		    "    SL_INIT(\"\\\"%016" PRIx64 "\\\"\"), { b%d, N%d } },\n",
 		    base_of(argv[i]), type_of(argv[i]), hash[i], i, i);
-	printf("{ { NULL, 0 }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } },\n"
-	    "};\nconst size_t assets_n = %d;\n", argc - 1);
+	/* A closing row: C knows no empty array. */
+	printf("{ .path = { NULL, 0 } },\n};\n"
+	    "const size_t assets_n = %d;\n", argc - 1);
 	free(hash);
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

@@ -1,0 +1,81 @@
+/*
+ * The kernel: struct io_ops of base/io.h on the system's calls. It owns the
+ * poller and a table with the owner of each descriptor.
+ *
+ * Everything that it opens is nonblocking and closed on exec. No signal other
+ * than those given is handled; SIGPIPE is ignored. One thread.
+ */
+#ifndef ADIT_NET_KERNEL_H
+#define ADIT_NET_KERNEL_H
+
+#include "base/ask.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "net/data.h"
+#include "net/poller.h"
+#include "net/resolve.h"
+
+enum {
+	KERNEL_EVENTS = 256,            /* reports taken from the system at once */
+	KERNEL_ANSWERS_MAX = 256,       /* waiting to be delivered */
+	KERNEL_RANDOM = 256,
+	/* Our own: standard streams, poller, lock, helpers, reserve ... */
+	KERNEL_FDS_OWN = 16,
+};
+
+struct kernel_cfg {
+	uint32_t fds_max;       /* descriptors that watch may be given, + own */
+	int signals[POLLER_SIGNALS_MAX];
+	size_t nsignals;
+	struct resolver *resolver;      /* open; NULL: resolve finds nothing */
+	struct data *data;              /* open; NULL: save fails */
+	/* ask(): the keeper, NULL: says no. It answers by kernel_answer, at
+	 * once or later. */
+	bool (*ask)(void *ctx, const struct ask *q);
+	void *ask_ctx;
+};
+
+struct kernel_fd {
+	handle who;
+	uint32_t gen;           /* goes up at each watch and close */
+	uint8_t flags;
+};
+
+struct kernel {
+	struct kernel_cfg cfg;
+	struct poller poller;
+	struct kernel_fd *fds;          /* cfg.fds_max of them */
+	struct answer *answers;         /* first in, first out */
+	uint32_t answers_head, answers_tail;
+	uint64_t retry_ms;      /* look again at listeners that were refused */
+	int reserve;            /* given up to accept and drop a connection */
+	int error;              /* errno of the last IO_FAIL, for logs */
+	size_t random_n;        /* unused bytes at the end of random */
+	uint8_t random[KERNEL_RANDOM];
+	uint8_t *scratch;
+};
+
+/* What kernel_init takes from the arena, at most. */
+size_t kernel_bytes(const struct kernel_cfg *cfg);
+/*
+ * The limit of open files is raised to cfg->fds_max if it is lower and the
+ * system lets us; to how many it came is in k->cfg.fds_max afterwards.
+ * E_IO with errno set if there is no poller or no entropy.
+ */
+enum err kernel_init(struct kernel *k, const struct kernel_cfg *cfg,
+    struct arena *a);
+/* Close what it opened itself (tests; a program just ends). */
+void kernel_free(struct kernel *k);
+
+extern const struct io_ops kernel_ops;          /* ctx: struct kernel */
+
+/* Let `a` go to a->who as EV_ANSWER, in this turn or the next. It is copied.
+ * False if KERNEL_ANSWERS_MAX are waiting. */
+bool kernel_answer(struct kernel *k, const struct answer *a);
+static inline uint32_t
+kernel_answers_left(const struct kernel *k)
+{
+	return KERNEL_ANSWERS_MAX - (k->answers_tail - k->answers_head);
+}
+
+#endif
