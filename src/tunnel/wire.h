@@ -1,37 +1,12 @@
 /*
- * The tunnel's numbers: frame types, reset codes, close codes, limits, each
- * named once here and once in PROTOCOL.md's tables (a test compares the two).
+ * The session's numbers: close codes and limits, each named once here and
+ * once in PROTOCOL.md's tables (a test compares the two). Those that stand in
+ * frames are in codec/frame.h.
  */
 #ifndef ADIT_TUNNEL_WIRE_H
 #define ADIT_TUNNEL_WIRE_H
 
-#define FRAME_LIST(X)                                                   \
-	/* name  type */                                                \
-	X(OPEN,   1)                                                    \
-	X(DATA,   2)                                                    \
-	X(END,    3)                                                    \
-	X(STOP,   4)                                                    \
-	X(RESET,  5)                                                    \
-	X(CREDIT, 6)                                                    \
-	X(ACK,    7)                                                    \
-	X(GOAWAY, 8)
-#define X(name, type) FRAME_##name = type,
-enum frame_type { FRAME_LIST(X) };
-#undef X
-
-#define RESET_LIST(X)                                                   \
-	/* name        code  meaning */                                 \
-	X(UNKNOWN_APP,    1, "the agent has no app of that name")       \
-	X(REFUSED,        2, "the app refused the connection")          \
-	X(UNREACHABLE,    3, "the app's address cannot be reached")     \
-	X(TIMED_OUT,      4, "the app did not accept in time")          \
-	X(OVER_LIMIT,     5, "the agent is at a limit")                 \
-	X(CANCELLED,      6, "the other side is not interested")        \
-	X(INTERNAL,       7, "the sender failed")                       \
-	X(BROKEN,         8, "the connection beyond broke")
-#define X(name, code, text) RESET_##name = code,
-enum reset_code { RESET_NONE = 0, RESET_LIST(X) };
-#undef X
+#include "codec/frame.h"
 
 #define CLOSE_LIST(X)                                                   \
 	/* name        code  meaning */                                 \
@@ -39,36 +14,46 @@ enum reset_code { RESET_NONE = 0, RESET_LIST(X) };
 	X(PROTOCOL,   4001, "the peer broke this protocol")             \
 	X(REPLACED,   4002, "a newer process took the name")            \
 	X(REFUSED,    4003, "credentials, name or hello refused")       \
-	X(EXPIRED,    4004, "the session expired")
+	X(EXPIRED,    4004, "a deadline of the session passed")
 #define X(name, code, text) CLOSE_##name = code,
 enum close_code { CLOSE_LIST(X) };
 #undef X
 
-#define GOAWAY_LIST(X)                                                  \
-	X(SHUTDOWN,  1, "stopping")                                     \
-	X(UPGRADE,   2, "a new process takes over")                     \
-	X(RENEW,     3, "stream numbers run out")
-#define X(name, code, text) GOAWAY_##name = code,
-enum goaway_reason { GOAWAY_LIST(X) };
+/* Why a relay answers a hello with `refused`. */
+#define REFUSE_LIST(X)                                                  \
+	/* name             code               then the agent */        \
+	X(UNKNOWN_SESSION, "unknown-session", "dials without resume")   \
+	X(PROOF,           "proof",           "dials without resume")   \
+	X(REPLACED,        "replaced",        "stops, exit code 4")     \
+	X(NAME,            "name",            "stops, exit code 3")     \
+	X(LIMIT,           "limit",           "dials later")
+#define X(name, code, then) REFUSE_##name,
+enum refuse_code { REFUSE_LIST(X) REFUSE_CODES };
 #undef X
 
-enum { APP_HTTP = 1, APP_TCP = 2 };
-
-enum {
-	FRAME_HEAD_BYTES = 8,           /* type, flags, zero, stream */
-	FRAME_DATA_MAX = 16384,         /* payload of a DATA frame */
-	FRAME_CONTROL_MAX = 4096,       /* payload of any other frame */
-	HELLO_MAX = 16384,              /* bytes of a hello or its answer */
-	WINDOW_INITIAL = 64 * 1024,     /* bytes per stream and direction */
-	WINDOW_MAX = 4 * 1024 * 1024,
-	RING_MAX = 4 * 1024 * 1024,     /* R: kept until acknowledged */
-	RING_MIN = 256 * 1024,
-	RING_CONTROL_BYTES = 64 * 1024, /* of R, kept for control frames */
-	ACK_BYTES = 32 * 1024,          /* acknowledge after so many bytes */
-	ACK_DELAY_MS = 25,
-	PING_AFTER_MS = 10 * 1000,      /* nothing received for so long */
-	DEAD_AFTER_MS = 5 * 1000,       /* and then for so long more */
-	HELLO_DEADLINE_MS = 5 * 1000,
-};
+#define WIRE_LIST(X)                                                    \
+	/* name                value  meaning */                        \
+	X(PROTOCOL_VERSION,        1, "`protocol` in hello and welcome") \
+	X(HELLO_MAX,           16384, "bytes of a text message")        \
+	X(WINDOW_INITIAL,      65536, "a stream's first window, usual") \
+	X(WINDOW_MIN,          16384, "a stream's first window, least") \
+	X(WINDOW_MAX,        4194304, "a stream's window, most")        \
+	X(STREAMS_MAX,         16384, "streams open at once, most")     \
+	X(RING_MAX,          4194304, "R: bytes kept unacknowledged, usual") \
+	X(RING_MIN,           262144, "R, least")                       \
+	X(RING_CONTROL_BYTES,  65536, "of R, kept for control frames")  \
+	X(ACK_BYTES,           32768, "acknowledge after so many bytes") \
+	X(ACK_DELAY_MS,           25, "or so long after the first")     \
+	X(PING_AFTER_MS,       10000, "ping after silence of so long")  \
+	X(DEAD_AFTER_MS,        5000, "dead after so much more")        \
+	X(HELLO_DEADLINE_MS,    5000, "for each step of the beginning") \
+	X(RTT_PING_MS,          1000, "between pings that measure, least") \
+	X(RTT_GROW_MS,             2, "no window grows below this round trip") \
+	X(STREAM_RENEW,   2147418112, "the relay goes away at this stream") \
+	X(RENEW_MS,          3600000, "deadline of that go-away")       \
+	X(GRACE_MS,            30000, "a parked session lives so long, usual")
+#define X(name, value, text) name = value,
+enum wire_limit { WIRE_LIST(X) };
+#undef X
 
 #endif
