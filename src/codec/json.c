@@ -785,15 +785,30 @@ put_quoted(struct buf *b, struct slice s)
 	buf_put_u8(b, '"');
 }
 
-void
-json_name(struct json_out *o, struct slice name)
+static void
+before_name(struct json_out *o)
 {
 	assert(out_in_object(o) && !o->named);
 	if (o->comma)
 		buf_put_u8(o->b, ',');
+	o->named = true;
+}
+
+void
+json_name(struct json_out *o, struct slice name)
+{
+	before_name(o);
 	put_quoted(o->b, name);
 	buf_put_u8(o->b, ':');
-	o->named = true;
+}
+
+void
+json_name_raw(struct json_out *o, struct slice raw)
+{
+	assert(raw.n >= 2 && raw.p[0] == '"');
+	before_name(o);
+	buf_put(o->b, raw);
+	buf_put_u8(o->b, ':');
 }
 
 void

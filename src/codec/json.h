@@ -7,7 +7,7 @@
  *
  * Policies where RFC 8259 leaves a choice or parsers differ:
  *   depth      arrays and objects nest at most depth_max deep; no recursion
- *   bytes      the text is UTF-8 without a byte order mark, else E_JSON_UTF8
+ *   bytes      the text is UTF-8; a byte order mark is no part of JSON
  *   surrogates a \u escape of half a pair is grammatical and passes a check
  *              (it goes out as it came in), but such a string has no UTF-8:
  *              json_string refuses it and json_is finds it equal to nothing
@@ -177,6 +177,8 @@ void json_object_end(struct json_out *o);
 void json_array(struct json_out *o);
 void json_array_end(struct json_out *o);
 void json_name(struct json_out *o, struct slice name);
+/* A name as it is, quotes included, such as the raw of json_next's name. */
+void json_name_raw(struct json_out *o, struct slice raw);
 /*
  * The string is escaped so that it is valid JSON whatever its bytes are (each
  * byte that is not UTF-8 becomes U+FFFD) and cannot end a script element when
