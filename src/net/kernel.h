@@ -16,7 +16,7 @@
 #include "net/resolve.h"
 
 enum {
-	KERNEL_EVENTS = 256,            /* reports taken from the system at once */
+	KERNEL_EVENTS = 256,            /* reports taken at once */
 	KERNEL_ANSWERS_MAX = 256,       /* waiting to be delivered */
 	KERNEL_RANDOM = 256,
 	/* Our own: standard streams, poller, lock, helpers, reserve ... */
@@ -24,7 +24,7 @@ enum {
 };
 
 struct kernel_cfg {
-	uint32_t fds_max;       /* descriptors that watch may be given, + own */
+	uint32_t fds_max;       /* descriptors of the process, all of them */
 	int signals[POLLER_SIGNALS_MAX];
 	size_t nsignals;
 	struct resolver *resolver;      /* open; NULL: resolve finds nothing */
@@ -38,7 +38,7 @@ struct kernel_cfg {
 struct kernel_fd {
 	handle who;
 	uint32_t gen;           /* goes up at each watch and close */
-	uint8_t flags;
+	bool retry;             /* accept failed: look again at retry_ms */
 };
 
 struct kernel {
@@ -47,11 +47,13 @@ struct kernel {
 	struct kernel_fd *fds;          /* cfg.fds_max of them */
 	struct answer *answers;         /* first in, first out */
 	uint32_t answers_head, answers_tail;
-	uint64_t retry_ms;      /* look again at listeners that were refused */
+	uint64_t retry_ms;      /* UINT64_MAX: no listener waits for it */
 	int reserve;            /* given up to accept and drop a connection */
 	int error;              /* errno of the last IO_FAIL, for logs */
+	uint64_t dropped;       /* connections accepted only to be closed */
 	size_t random_n;        /* unused bytes at the end of random */
 	uint8_t random[KERNEL_RANDOM];
+	struct addr addrs[RESOLVE_MAX];
 	uint8_t *scratch;
 };
 
@@ -77,5 +79,21 @@ kernel_answers_left(const struct kernel *k)
 {
 	return KERNEL_ANSWERS_MAX - (k->answers_tail - k->answers_head);
 }
+
+/* The rest is for the loop. */
+
+/* When the kernel itself wants to be looked after. */
+uint64_t kernel_due(const struct kernel *k);
+/* What a report means to its owner; false if it has none any more. */
+bool kernel_event(struct kernel *k, const struct poller_event *v,
+    struct io_event *ev, uint64_t now_ms);
+/* The next name that was looked up; the event's addresses stay until the
+ * next call. */
+bool kernel_resolved(struct kernel *k, struct io_event *ev, uint64_t now_ms);
+/* The next answer before number `last`; it is freed by kernel_answer_done. */
+bool kernel_answered(struct kernel *k, struct io_event *ev, uint32_t last);
+void kernel_answer_done(struct kernel *k);
+/* Wake the owners of listeners that ran out of descriptors. */
+void kernel_retry(struct kernel *k, uint64_t now_ms);
 
 #endif
