@@ -296,7 +296,7 @@ ws_follow(struct ws_follow *w, struct slice in, struct slice out[2])
 	enum err e = w->err;
 	size_t at = 0, used;
 
-	out[0] = slice_of(NULL, 0);
+	out[0] = slice_of(w->pass, 0);
 	out[1] = slice_of(in.p, 0);
 	if (e == E_OK && w->n_held > 0)
 		e = follow_held(w, in, &at, &out[0]);

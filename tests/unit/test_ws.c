@@ -432,6 +432,10 @@ answers_an_error_with_its_code(void **state)
 	assert_int_equal(ws_close_code(E_WS_LENGTH), 1002);
 }
 
+/* 123 bytes. */
+#define TEN     "0123456789"
+#define LONGEST TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "abc"
+
 static void
 puts_close_frames_that_it_reads_back(void **state)
 {
@@ -441,7 +445,7 @@ puts_close_frames_that_it_reads_back(void **state)
 	(void)state;
 	memset(text, 'x', sizeof text);
 	memcpy(text + 122, "\xc3\xa9", 2);      /* cut at 123 would halve it */
-	for (size_t n = 0; n <= 124; n += 62) {
+	for (size_t n = 0; n <= 124; n += 31) {
 		for (int masked = 0; masked < 2; masked++) {
 			uint8_t area[160];
 			struct buf b = BUF_ON(area);
@@ -462,6 +466,9 @@ puts_close_frames_that_it_reads_back(void **state)
 			    buf_slice(&b), used), &code, &reason), E_OK);
 			assert_int_equal(code, 1001);
 			assert_int_equal(reason.n, n == 124 ? 122 : n);
+			buf_reset(&b);
+			assert_true(ws_put_close(&b, 1001, SL(LONGEST), NULL));
+			assert_int_equal(b.n, 2 + WS_CONTROL_MAX);
 		}
 	}
 }
@@ -501,6 +508,8 @@ checks_the_fields_of_a_handshake(void **state)
 	assert_true(ws_list_has(SL("chat, adit.tunnel.1"),
 	    SL("adit.tunnel.1")));
 	assert_true(ws_list_has(SL("a,,\tb"), SL("b")));
+	assert_true(ws_list_has(SL("!az09AZ~"), SL("!az09AZ~")));
+	assert_false(ws_list_has(SL("a{"), SL("a{")));
 	assert_false(ws_list_has(SL("chat, adit.tunnel.10"),
 	    SL("adit.tunnel.1")));
 	assert_false(ws_list_has(SL("Chat"), SL("chat")));
@@ -533,6 +542,11 @@ reads_what_extensions_were_agreed(void **state)
 		{ "permessage-deflate; server_no_context_takeover=1", false },
 		{ "permessage-deflate; server_no_context_takeover; "
 		    "server_no_context_takeover", false },
+		{ "permessage-deflate; server_no_context_takeover; "
+		    "client_no_context_takeover; "
+		    "server_no_context_takeover", false },
+		{ "permessage-deflate \t;\t server_no_context_takeover\t ",
+		    true },
 		{ "permessage-deflate; client_max_window_bits", false },
 		{ "permessage-deflate; client_max_window_bits=", false },
 		{ "permessage-deflate; client_max_window_bits=7", false },
