@@ -14,7 +14,7 @@
 #include "codec/http1_class.h"
 
 enum {
-	/* RFC 9112 7.1.1: chunk-ext = *( BWS ";" BWS name [ BWS "=" BWS val ]) */
+	/* RFC 9112 7.1.1: *( BWS ";" BWS name [ BWS "=" BWS value ] ) */
 	S_SIZE,         /* hex digits */
 	S_BEFORE_SEMI,  /* a blank after the size, a name or a value */
 	S_SEMI,         /* after `;`: a name has to come */

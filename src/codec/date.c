@@ -61,7 +61,7 @@ civil_of(struct civil *c, int64_t unix_s)
 	c->hour = (unsigned)(s / 3600);
 	c->minute = (unsigned)(s / 60 % 60);
 	c->second = (unsigned)(s % 60);
-	c->weekday = (unsigned)((days + 3) % 7);        /* that was a Wednesday */
+	c->weekday = (unsigned)((days + 3) % 7);        /* from a Wednesday */
 	assert(c->year <= 9999 && c->day >= 1 && c->day <= 31);
 	return true;
 }

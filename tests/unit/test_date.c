@@ -171,8 +171,8 @@ refuses_what_is_no_date(void **state)
 static void
 stays_in_range_and_in_the_buffer(void **state)
 {
-	static const int64_t out[] = { DATE_MIN_S - 1, DATE_MAX_S + 1, INT64_MIN,
-		INT64_MAX };
+	static const int64_t out[] = { DATE_MIN_S - 1, DATE_MAX_S + 1,
+		INT64_MIN, INT64_MAX };
 	uint8_t area[DATE_HTTP_BYTES];
 	struct buf b;
 

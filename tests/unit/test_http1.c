@@ -662,9 +662,11 @@ bounds_everything(void **state)
 		{ HTTP_TARGET_MAX, E_OK },
 		{ HTTP_TARGET_MAX + 1, E_HTTP_TARGET_LONG },
 	}, heads[] = {
-		{ HTTP_HEAD_MAX, E_OK }, { HTTP_HEAD_MAX + 1, E_HTTP_HEAD_LONG },
+		{ HTTP_HEAD_MAX, E_OK },
+		{ HTTP_HEAD_MAX + 1, E_HTTP_HEAD_LONG },
 	}, names[] = {
-		{ HTTP_NAME_MAX, E_OK }, { HTTP_NAME_MAX + 1, E_HTTP_HEAD_LONG },
+		{ HTTP_NAME_MAX, E_OK },
+		{ HTTP_NAME_MAX + 1, E_HTTP_HEAD_LONG },
 	}, counts[] = {
 		{ HTTP_FIELDS_MAX, E_OK },
 		{ HTTP_FIELDS_MAX + 1, E_HTTP_HEAD_LONG },

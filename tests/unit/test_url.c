@@ -104,7 +104,8 @@ refuses_hosts_that_readers_take_differently(void **state)
 		"[1:2:3:4:5:6:7:8:9]", "[1:2:3:4:5:6:7::8]a", "[12345::]",
 		"[::g]", "[::1%25a]", "[v1.a]", "[1.2.3.4]", "[::1.2.3]",
 		"[::1.2.3.4:5]", "[:1::]", "[1::2:]", "[1:2:3:4:5:6:7:8::]",
-		"[::1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:1.2.3.4]", "[::01.2.3.4]",
+		"[::1:2:3:4:5:6:7:8]", "[1:2:3:4:5:6:7:1.2.3.4]",
+		"[::01.2.3.4]",
 	};
 	struct url_auth a;
 
@@ -198,7 +199,11 @@ compares_hosts(void **state)
 static void
 compares_authorities(void **state)
 {
-	static const struct { const char *a, *b; uint16_t port; bool eq; } v[] = {
+	static const struct {
+		const char *a, *b;
+		uint16_t port;
+		bool eq;
+	} v[] = {
 		{ "a", "A.", 80, true }, { "a", "a:80", 80, true },
 		{ "a", "a:80", 443, false }, { "a:81", "a:80", 80, false },
 		{ "[::1]", "[0:0::1]:80", 80, true },
