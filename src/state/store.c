@@ -33,7 +33,7 @@ static enum err
 load_fault(struct store_fault *f, enum err e)
 {
 	if (e == E_FULL)
-		return fault(f, E_SYNTAX, 0, "is larger than it can be");
+		return fault(f, E_SYNTAX, 0, "larger than it can be");
 	return fault(f, E_IO, 0, "cannot be read");
 }
 
@@ -54,7 +54,7 @@ parse_secret(struct secret *out, struct slice text, enum strength_kind kind,
 	if (why != NULL)
 		return fault(f, E_SYNTAX, 1, why);
 	if (!secret_set(out, line))
-		return fault(f, E_SYNTAX, 1, "is too long");
+		return fault(f, E_SYNTAX, 1, "too long");
 	return E_OK;
 }
 

@@ -124,29 +124,29 @@ const char *
 strength_fault(enum strength_kind kind, struct slice s)
 {
 	if (s.n > STRENGTH_MAX)
-		return "is too long: 256 bytes at most";
+		return "too long: 256 bytes at most";
 	switch (kind) {
 	case STRENGTH_PASSWORD:
 		if (s.n < STRENGTH_PASSWORD_MIN)
-			return "is too short: 8 bytes at least";
+			return "too short: 8 bytes at least";
 		if (!typeable(s))
 			return "holds bytes that nobody can type: "
 			    "control bytes, or no UTF-8";
 		break;
 	case STRENGTH_TOKEN:
 		if (s.n < STRENGTH_TOKEN_MIN)
-			return "is too short: 16 bytes at least";
+			return "too short: 16 bytes at least";
 		if (!visible(s))
 			return "holds bytes that cannot be sent: "
 			    "visible ASCII only, no blanks";
 		break;
 	case STRENGTH_JWT:
 		if (s.n < STRENGTH_JWT_MIN)
-			return "is too short: 32 bytes at least";
+			return "too short: 32 bytes at least";
 		break;
 	}
 	if (documented(s))
-		return "is a value from documentation: choose one of your own";
+		return "a value from documentation: choose one of your own";
 	if (monotonous(s))
 		return "repeats itself: choose a random one";
 	return NULL;

@@ -23,7 +23,7 @@ enum strength_kind {
 
 /*
  * strength_fault: why `s` may not be the secret of this kind: a static string
- * that completes "NAME ..." ("is too short: ..."), without a byte of `s`.
+ * that completes "NAME: ..." ("too short: ..."), without a byte of `s`.
  * NULL if it may.
  */
 const char *strength_fault(enum strength_kind kind, struct slice s);

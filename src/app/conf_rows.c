@@ -1,0 +1,306 @@
+/*
+ * The settings. The order is that of --help.
+ */
+#include "app/conf.h"
+
+#include "app/value.h"
+#include "base/log.h"
+#include "state/strength.h"
+
+static const char *
+check_listen(struct slice s)
+{
+	struct value_listen l;
+
+	return value_listen(&l, s);
+}
+
+static const char *
+check_host(struct slice s)
+{
+	struct value_listen l = { 0 };
+
+	return value_host(&l, s);
+}
+
+static const char *
+check_ports(struct slice s)
+{
+	uint16_t first, last;
+
+	return value_ports(s, &first, &last);
+}
+
+static const char *
+check_trust(struct slice s)
+{
+	struct relay_net net[8];
+	size_t n = 0;
+
+	return value_trust(s, net, &n, 8);
+}
+
+static const char *
+check_relay(struct slice s)
+{
+	struct value_relay r;
+
+	return value_relay(&r, s);
+}
+
+static const char *
+check_app(struct slice s)
+{
+	struct agent_app app;
+
+	return value_app(&app, s);
+}
+
+static const char *
+check_level(struct slice s)
+{
+	enum log_level level;
+
+	return log_level_parse(s, &level) ? NULL :
+	    "want trace, debug, info, warn, error or fatal";
+}
+
+static const char *
+check_format(struct slice s)
+{
+	return slice_eq(s, SL("text")) || slice_eq(s, SL("json")) ? NULL :
+	    "want text or json";
+}
+
+static const char *
+check_password(struct slice s)
+{
+	return strength_fault(STRENGTH_PASSWORD, s);
+}
+
+static const char *
+check_token(struct slice s)
+{
+	return strength_fault(STRENGTH_TOKEN, s);
+}
+
+static const char *
+check_jwt(struct slice s)
+{
+	return strength_fault(STRENGTH_JWT, s);
+}
+
+#define MIB ((uint64_t)1 << 20)
+#define SEC ((uint64_t)1000)
+#define HOUR (3600 * SEC)
+
+#define TIME_ROW(id_, flag_, key_, roles_, max_, dflt_, help_) {        \
+	.id = (id_), .type = CONF_TIME, .roles = (roles_),              \
+	.flag = (flag_), .key = (key_), .arg = "TIME",                  \
+	.min = 100, .max = (max_), .dflt = (dflt_), .help = (help_) }
+
+#define COUNT_ROW(id_, flag_, key_, roles_, max_, dflt_, help_) {       \
+	.id = (id_), .type = CONF_COUNT, .roles = (roles_),             \
+	.flag = (flag_), .key = (key_), .arg = "N",                     \
+	.min = 1, .max = (max_), .dflt = (dflt_), .help = (help_) }
+
+/* What another version may bring: no flag of it passes unnoticed. */
+#define LATER_ROW(flag_, key_, env_, roles_, help_) {                   \
+	.id = C_LATER, .type = CONF_REFUSED, .roles = (roles_),         \
+	.flag = (flag_), .key = (key_), .env = (env_), .help = (help_) }
+
+static const char no_tls[] =
+    "not in this version: TLS; put a proxy that speaks it in front of the "
+    "relay";
+static const char no_channel[] = "not in this version: the message channel";
+static const char no_sandbox[] = "not in this version: the sandbox";
+static const char no_secret[] =
+    "everybody on this machine can read a command line; "
+    "use the environment or a file";
+
+const struct conf_row conf_rows[] = {
+	{ .id = C_LISTEN, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "listen", .key = "listen", .arg = "ADDR:PORT[=NAME]",
+	    .check = check_listen, .dflt = "*:4000",
+	    .help = "where the main site listens; PORT alone is every "
+	    "address, port 0 a free one. With =NAME a site of its own for "
+	    "that app (NAME or NAME--AGENT), with =dashboard one for the "
+	    "dashboard. May be repeated" },
+	{ .id = C_HOST, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .env = "HOST", .arg = "ADDR", .check = check_host, .dflt = "*",
+	    .help = "the main site's address, when --listen does not say" },
+	{ .id = C_PORT, .type = CONF_COUNT, .roles = CONF_RELAYS,
+	    .env = "RELAY_PORT", .env2 = "PORT", .arg = "PORT",
+	    .min = 0, .max = 65535, .dflt = "4000",
+	    .help = "the main site's port, when --listen does not say; PORT "
+	    "counts if RELAY_PORT is not set" },
+	{ .id = C_RELAY, .type = CONF_TEXT,
+	    .roles = CONF_AGENT | CONF_STATUS,
+	    .flag = "relay", .key = "relay", .env = "RELAY_URL",
+	    .arg = "URL", .check = check_relay,
+	    .help = "the relay: http://HOST[:PORT] or ws://, with or "
+	    "without /tunnel" },
+	{ .id = C_APP, .type = CONF_LIST, .roles = CONF_AGENTS,
+	    .flag = "app", .key = "app", .arg = "[NAME=]TARGET[,OPTION]",
+	    .check = check_app,
+	    .help = "an app to offer: TARGET is PORT, HOST:PORT or "
+	    "unix:/PATH. Options: host=app sends the app its own address as "
+	    "Host and Origin; origin=URL lets that other site call it; "
+	    "public asks for no login. May be repeated" },
+	{ .id = C_NAME, .type = CONF_TEXT, .roles = CONF_AGENTS,
+	    .flag = "name", .key = "name", .arg = "NAME",
+	    .check = value_name, .dflt = "the host name",
+	    .help = "this agent's name" },
+	{ .id = C_DATA, .type = CONF_TEXT, .roles = CONF_BOTH,
+	    .flag = "data", .key = "data", .env = "ADIT_DATA", .arg = "DIR",
+	    .dflt = "./adit-data",
+	    .help = "the data directory; the relay uses DIR/relay, an agent "
+	    "DIR/agent-NAME" },
+	{ .id = C_CONFIG, .type = CONF_TEXT, .roles = CONF_BOTH,
+	    .flag = "config", .arg = "FILE",
+	    .help = "read settings from this JSON file; without it, the "
+	    "relay reads adit.json in the working directory, if it is there, "
+	    "and an agent reads none" },
+	{ .id = C_CHECK, .type = CONF_SWITCH, .roles = CONF_BOTH,
+	    .flag = "check", .help = "check the settings and exit" },
+
+	{ .id = C_PASSWORD, .type = CONF_SECRET, .roles = CONF_RELAYS,
+	    .key = "password", .env = "RELAY_PASSWORD",
+	    .check = check_password, .arg = "TEXT",
+	    .help = "the password that people log in with; at least 8 "
+	    "bytes" },
+	{ .id = C_NO_LOGIN, .type = CONF_SWITCH, .roles = CONF_RELAYS,
+	    .flag = "no-login", .key = "no_login", .dflt = "off",
+	    .help = "an open relay: no login for anything" },
+	{ .id = C_RELAY_TOKEN, .type = CONF_SECRET, .roles = CONF_BOTH,
+	    .key = "relay_token", .env = "RELAY_TOKEN",
+	    .check = check_token, .arg = "TEXT",
+	    .help = "the secret that agents come with; at least 16 bytes. A "
+	    "relay makes one at its first start if it is not set" },
+	{ .id = C_RELAY_TOKEN, .type = CONF_SECRET, .roles = CONF_AGENT,
+	    .flag = "token", .check = check_token, .arg = "TEXT",
+	    .help = "the same on the command line, where it is overwritten at "
+	    "once; the environment or a file is the better place" },
+	{ .id = C_TOKEN_FILE, .type = CONF_TEXT, .roles = CONF_AGENT,
+	    .flag = "token-file", .key = "token_file", .arg = "FILE",
+	    .help = "read the token from this file" },
+	{ .id = C_JWT_SECRET, .type = CONF_SECRET, .roles = CONF_RELAYS,
+	    .key = "jwt_secret", .env = "JWT_SECRET", .check = check_jwt,
+	    .arg = "TEXT", .help = "the key that signs sessions; at least "
+	    "32 bytes. Made at the first start if it is not set. Another "
+	    "value ends every session" },
+
+	{ .id = C_ROOT, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .flag = "root", .key = "root", .arg = "APP",
+	    .check = value_site, .dflt = "the dashboard",
+	    .help = "the app that the main site serves" },
+	{ .id = C_RESERVE, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "reserve", .key = "reserve", .arg = "PATH",
+	    .check = value_prefix,
+	    .help = "a path prefix that stays the relay's although the main "
+	    "site serves an app. May be repeated" },
+	{ .id = C_DOMAIN, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .flag = "domain", .key = "domain", .env = "RELAY_DOMAIN",
+	    .arg = "NAME", .check = value_domain,
+	    .help = "the relay's own host name" },
+	{ .id = C_APP_DOMAIN, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .flag = "app-domain", .key = "app_domain",
+	    .env = "ADIT_APP_DOMAIN", .arg = "NAME",
+	    .check = value_app_domain,
+	    .help = "apps appear as APP.NAME; wants a wildcard in DNS" },
+	{ .id = C_APP_PORTS, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .flag = "app-ports", .key = "app_ports",
+	    .env = "ADIT_APP_PORTS", .arg = "FIRST-LAST",
+	    .check = check_ports,
+	    .help = "each app gets a port of this range, on the main site's "
+	    "addresses" },
+	{ .id = C_PUBLIC, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "public", .key = "public", .arg = "AGENT/APP",
+	    .check = value_public,
+	    .help = "serve this app without login, if its agent says so too. "
+	    "May be repeated" },
+	{ .id = C_PUBLIC_URL, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .flag = "public-url", .key = "public_url",
+	    .env = "PUBLIC_BASE_URL", .arg = "URL",
+	    .check = value_public_url, .dflt = "the request's",
+	    .help = "the relay's address in links" },
+	{ .id = C_TRUST_PROXY, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "trust-proxy", .key = "trust_proxy",
+	    .env = "TRUST_PROXY", .arg = "WHO", .check = check_trust,
+	    .dflt = "false",
+	    .help = "peers whose X-Forwarded headers are believed: true (this "
+	    "machine), private (private networks too), or networks such as "
+	    "10.1.0.0/16; several with commas between" },
+
+	{ .id = C_MEMORY, .type = CONF_SIZE, .roles = CONF_BOTH,
+	    .flag = "memory", .key = "memory", .arg = "SIZE",
+	    .min = 4 * MIB, .max = 64 * 1024 * MIB,
+	    .help = "everything together: connections, streams, buffers" },
+	COUNT_ROW(C_MAX_CONNECTIONS, "max-connections", "max_connections",
+	    CONF_RELAYS, 1 << 20, "from --memory",
+	    "connections of people and programs at once"),
+	COUNT_ROW(C_MAX_PER_ADDRESS, "max-per-address", "max_per_address",
+	    CONF_RELAYS, 1 << 20, "half of them",
+	    "those from one address (IPv6: from one /64)"),
+	COUNT_ROW(C_MAX_AGENTS, "max-agents", "max_agents", CONF_RELAYS, 256,
+	    "from --memory", "agents at once"),
+	COUNT_ROW(C_MAX_STREAMS, "max-streams", "max_streams", CONF_BOTH,
+	    65536, "from --memory", "requests and WebSockets at once"),
+	TIME_ROW(C_HEAD_TIMEOUT, "head-timeout", "head_timeout", CONF_RELAYS,
+	    HOUR, "10s", "for the head of a request, from its first byte"),
+	TIME_ROW(C_HELLO_TIMEOUT, "hello-timeout", "hello_timeout",
+	    CONF_RELAYS, 60 * SEC, "5s", "for a new tunnel's hello"),
+	TIME_ROW(C_FIRST_BYTE_TIMEOUT, "first-byte-timeout",
+	    "first_byte_timeout", CONF_RELAYS, 24 * HOUR, "10m",
+	    "for the first byte of an app's answer"),
+	TIME_ROW(C_PROGRESS_TIMEOUT, "progress-timeout", "progress_timeout",
+	    CONF_RELAYS, 24 * HOUR, "2m",
+	    "for a body or a reader that stands still"),
+	TIME_ROW(C_IDLE_TIMEOUT, "idle-timeout", "idle_timeout", CONF_RELAYS,
+	    24 * HOUR, "75s", "for a kept connection without a request"),
+	TIME_ROW(C_CONNECT_TIMEOUT, "connect-timeout", "connect_timeout",
+	    CONF_AGENTS, 5 * 60 * SEC, "10s", "for connecting to an app"),
+	{ .id = C_DRAIN_TIMEOUT, .type = CONF_TIME, .roles = CONF_BOTH,
+	    .flag = "drain-timeout", .key = "drain_timeout", .arg = "TIME",
+	    .min = 0, .max = HOUR, .dflt = "30s",
+	    .help = "for requests under way when asked to stop" },
+	{ .id = C_SESSION_TTL, .type = CONF_TIME, .roles = CONF_RELAYS,
+	    .flag = "session-ttl", .key = "session_ttl", .arg = "TIME",
+	    .min = SEC, .max = 90 * 24 * HOUR, .dflt = "24h",
+	    .help = "how long a login lasts" },
+
+	{ .id = C_LOG_LEVEL, .type = CONF_TEXT, .roles = CONF_BOTH,
+	    .flag = "log-level", .key = "log_level", .env = "LOG_LEVEL",
+	    .arg = "LEVEL", .check = check_level, .dflt = "info",
+	    .help = "trace, debug, info, warn, error or fatal" },
+	{ .id = C_LOG_FORMAT, .type = CONF_TEXT, .roles = CONF_BOTH,
+	    .flag = "log-format", .key = "log_format", .arg = "FORMAT",
+	    .check = check_format, .dflt = "text", .help = "text or json" },
+	{ .id = C_JSON, .type = CONF_SWITCH, .roles = CONF_STATUS,
+	    .flag = "json", .help = "the answer as JSON, for programs" },
+	{ .id = C_HELP, .type = CONF_SWITCH,
+	    .roles = CONF_BOTH | CONF_STATUS, .flag = "help",
+	    .help = "print this" },
+
+	LATER_ROW("tls-cert", "tls_cert", NULL, CONF_RELAYS, no_tls),
+	LATER_ROW("tls-key", "tls_key", NULL, CONF_RELAYS, no_tls),
+	LATER_ROW("listen-http", "listen_http", NULL, CONF_RELAYS, no_tls),
+	LATER_ROW("ca", "ca", NULL, CONF_AGENT, no_tls),
+	LATER_ROW("pin", "pin", NULL, CONF_AGENT, no_tls),
+	LATER_ROW("proxy", "proxy", NULL, CONF_AGENT,
+	    "not in this version: reaching the relay through a proxy"),
+	LATER_ROW("channel-key", "channel_key",
+	    "TUNNEL_REGISTRATION_API_KEY", CONF_RELAYS, no_channel),
+	LATER_ROW("channel-path", "channel_path", "WS_PATH", CONF_RELAYS,
+	    no_channel),
+	LATER_ROW("sandbox", "sandbox", NULL, CONF_BOTH, no_sandbox),
+	LATER_ROW("print-policy", NULL, NULL, CONF_BOTH, no_sandbox),
+	LATER_ROW("user", "user", NULL, CONF_BOTH,
+	    "not in this version: changing the account; start it as the one "
+	    "that it shall run as"),
+	/* Spellings that exist for nothing: a secret would show in ps. */
+	LATER_ROW("password", NULL, NULL, CONF_RELAYS, no_secret),
+	LATER_ROW("jwt-secret", NULL, NULL, CONF_RELAYS, no_secret),
+	LATER_ROW("relay-token", NULL, NULL, CONF_BOTH, no_secret),
+};
+const size_t conf_nrows = sizeof conf_rows / sizeof conf_rows[0];

@@ -1,0 +1,318 @@
+/*
+ * Texts were checked one by one when they were read (app/conf.c), so parsing
+ * them again cannot fail; what is checked here is how they go together.
+ */
+#include "app/setup.h"
+
+#include <assert.h>
+
+#include "base/num.h"
+
+static uint32_t
+num32(const struct conf *c, enum conf_id id, uint64_t other)
+{
+	return to_u32(conf_num(c, id, other));
+}
+
+/* ---- listening ---- */
+
+static bool
+add_listen(struct setup_relay *s, struct conf *c, const struct conf_value *v)
+{
+	const char *why;
+
+	if (s->nlistens == SETUP_LISTENS_MAX)
+		return conf_fail(c, v, "too many places to listen: 64 at most");
+	why = value_listen(&s->listens[s->nlistens], v->text);
+	if (why != NULL)
+		return conf_fail(c, v, why);
+	s->nlistens++;
+	return true;
+}
+
+static bool
+main_listens(struct setup_relay *s, struct conf *c)
+{
+	const struct conf_value *v;
+	size_t at = 0;
+
+	while ((v = conf_next(c, C_LISTEN, &at)) != NULL)
+		if (!add_listen(s, c, v))
+			return false;
+	if (s->nlistens == 0) {
+		s->listens[0] = (struct value_listen){ .where = VALUE_EVERY,
+			.addr.port = 4000 };
+		s->nlistens = 1;
+	}
+	if (c->v[C_LISTEN].source == CONF_FLAG)
+		return true;
+	/* HOST and RELAY_PORT are half a setting each, and beat the file. */
+	if (conf_is_set(c, C_HOST) || conf_is_set(c, C_PORT))
+		s->nlistens = 1;
+	if (conf_is_set(c, C_HOST)) {
+		uint16_t port = s->listens[0].addr.port;
+
+		value_host(&s->listens[0], c->v[C_HOST].text);
+		s->listens[0].addr.port = port;
+	}
+	if (conf_is_set(c, C_PORT))
+		s->listens[0].addr.port = to_u16(c->v[C_PORT].num);
+	return true;
+}
+
+static bool
+listens(struct setup_relay *s, struct conf *c)
+{
+	const struct conf_value *v;
+	size_t at = 0;
+
+	if (!main_listens(s, c))
+		return false;
+	s->nmain = s->nlistens;
+	while ((v = conf_next(c, C_SITE, &at)) != NULL)
+		if (!add_listen(s, c, v))
+			return false;
+	if (!conf_is_set(c, C_APP_PORTS))
+		return true;
+	s->has_ports = true;
+	v = &c->v[C_APP_PORTS];
+	value_ports(v->text, &s->port_first, &s->port_last);
+	if ((size_t)(s->port_last - s->port_first) >=
+	    SETUP_PORTS_MAX / s->nmain)
+		return conf_fail(c, v, "too many ports: 180 sockets at most, "
+		    "one for each port and address of the main site");
+	for (size_t i = 0; i < s->nlistens; i++)
+		if (s->listens[i].addr.port >= s->port_first &&
+		    s->listens[i].addr.port <= s->port_last)
+			return conf_fail(c, v,
+			    "a port of the range is listened on already");
+	return true;
+}
+
+/* ---- the relay ---- */
+
+/* http for ws; no slash at the end. */
+static void
+public_url(struct setup_relay *s, struct slice text)
+{
+	struct buf b = BUF_ON(s->public_url);
+	struct url u;
+
+	if (url_parse(&u, text) != E_OK)
+		return;
+	buf_put(&b, u.secure ? SL("https://") : SL("http://"));
+	buf_put(&b, u.authority);
+	while (slice_ends(u.target, SL("/")))
+		u.target.n--;
+	buf_put(&b, u.target);
+	s->cfg.public_url = buf_slice(&b);
+}
+
+static bool
+lists(struct relay_cfg *cfg, struct conf *c)
+{
+	const struct conf_value *v;
+	const char *why;
+
+	for (size_t at = 0; (v = conf_next(c, C_RESERVE, &at)) != NULL;) {
+		if (cfg->nreserve == RESERVES_MAX)
+			return conf_fail(c, v, "too many: 32 at most");
+		cfg->reserve[cfg->nreserve++] = v->text;
+	}
+	for (size_t at = 0; (v = conf_next(c, C_PUBLIC, &at)) != NULL;) {
+		if (cfg->npublics == PUBLICS_MAX)
+			return conf_fail(c, v, "too many: 64 at most");
+		cfg->publics[cfg->npublics++] = v->text;
+	}
+	for (size_t at = 0; (v = conf_next(c, C_TRUST_PROXY, &at)) != NULL;) {
+		why = value_trust(v->text, cfg->trust, &cfg->ntrust,
+		    TRUST_MAX);
+		if (why != NULL)
+			return conf_fail(c, v, why);
+	}
+	return true;
+}
+
+static bool
+limits(struct relay_cfg *cfg, struct conf *c)
+{
+	uint64_t memory = cfg->memory_bytes;
+
+	if (c->role == CONF_START && conf_is_set(c, C_MEMORY))
+		memory = c->v[C_MEMORY].num / 3 * 2;
+	else
+		memory = conf_num(c, C_MEMORY, memory);
+	cfg->memory_bytes = memory;
+	cfg->max_connections = num32(c, C_MAX_CONNECTIONS, 0);
+	cfg->max_per_address = num32(c, C_MAX_PER_ADDRESS, 0);
+	cfg->max_agents = num32(c, C_MAX_AGENTS, 0);
+	cfg->max_streams = num32(c, C_MAX_STREAMS, 0);
+	if (conf_is_set(c, C_MAX_CONNECTIONS) &&
+	    cfg->max_per_address > cfg->max_connections)
+		return conf_refuse(c,
+		    "max-per-address is more than max-connections");
+	cfg->head_ms = num32(c, C_HEAD_TIMEOUT, cfg->head_ms);
+	cfg->hello_ms = num32(c, C_HELLO_TIMEOUT, cfg->hello_ms);
+	cfg->first_byte_ms = num32(c, C_FIRST_BYTE_TIMEOUT,
+	    cfg->first_byte_ms);
+	cfg->progress_ms = num32(c, C_PROGRESS_TIMEOUT, cfg->progress_ms);
+	cfg->idle_ms = num32(c, C_IDLE_TIMEOUT, cfg->idle_ms);
+	cfg->drain_ms = num32(c, C_DRAIN_TIMEOUT, cfg->drain_ms);
+	cfg->session_ttl_s = conf_num(c, C_SESSION_TTL,
+	    cfg->session_ttl_s * 1000) / 1000;
+	return true;
+}
+
+static bool
+login(struct relay_cfg *cfg, struct conf *c)
+{
+	cfg->no_login = conf_num(c, C_NO_LOGIN, 0) != 0;
+	if (cfg->no_login && conf_is_set(c, C_PASSWORD))
+		return conf_refuse(c, "a password and no-login: "
+		    "choose one of them");
+	if (!cfg->no_login && !conf_is_set(c, C_PASSWORD))
+		return conf_refuse(c, "no password: set RELAY_PASSWORD (8 "
+		    "bytes or more), or say --no-login for a relay that is "
+		    "open to everybody");
+	return true;
+}
+
+bool
+setup_relay(struct setup_relay *s, struct conf *c)
+{
+	assert((c->role & CONF_RELAYS) != 0);
+	memset(s, 0, sizeof *s);
+	relay_cfg_defaults(&s->cfg);
+	s->data = conf_text(c, C_DATA, SL("./adit-data"));
+	s->cfg.domain = conf_text(c, C_DOMAIN, SL(""));
+	s->cfg.app_domain = conf_text(c, C_APP_DOMAIN, SL(""));
+	s->cfg.root = conf_text(c, C_ROOT, SL(""));
+	if (conf_is_set(c, C_PUBLIC_URL)) {
+		if (c->v[C_PUBLIC_URL].text.n > SETUP_URL_MAX - 8)
+			return conf_fail(c, &c->v[C_PUBLIC_URL], "too long");
+		public_url(s, c->v[C_PUBLIC_URL].text);
+	}
+	return login(&s->cfg, c) && listens(s, c) && lists(&s->cfg, c) &&
+	    limits(&s->cfg, c);
+}
+
+/* ---- the agent ---- */
+
+static bool
+apps(struct agent_cfg *cfg, struct conf *c)
+{
+	const struct conf_value *v;
+	size_t at = 0;
+
+	while ((v = conf_next(c, C_APP, &at)) != NULL) {
+		struct agent_app *app = &cfg->apps[cfg->napps];
+		const char *why;
+
+		if (cfg->napps == HELLO_APPS_MAX)
+			return conf_fail(c, v, "too many apps: 64 at most");
+		why = value_app(app, v->text);
+		if (why != NULL)
+			return conf_fail(c, v, why);
+		for (size_t i = 0; i < cfg->napps; i++)
+			if (slice_eq(cfg->apps[i].name, app->name))
+				return conf_fail(c, v,
+				    "two apps of the same name: say NAME=... "
+				    "to tell them apart");
+		cfg->napps++;
+	}
+	return true;
+}
+
+bool
+setup_agent_dial(struct setup_agent *s, struct conf *c,
+    const struct conf_value *url)
+{
+	struct buf path = BUF_ON(s->path), text = BUF_ON(s->url);
+	struct value_relay r;
+	const char *why = value_relay(&r, url->text);
+
+	if (why != NULL)
+		return conf_fail(c, url, why);
+	if (r.secure)
+		return conf_fail(c, url, "not in this version: TLS to the "
+		    "relay; use http:// or ws://");
+	s->cfg.relay_host = r.host;
+	s->cfg.relay_port = r.port;
+	s->cfg.relay_authority = r.authority;
+	buf_put(&path, r.prefix);
+	buf_lit(&path, "/tunnel");
+	buf_lit(&text, "ws://");
+	buf_put(&text, r.authority);
+	buf_put(&text, buf_slice(&path));
+	if (!buf_ok(&path) || !buf_ok(&text))
+		return conf_fail(c, url, "too long");
+	s->cfg.relay_path = buf_slice(&path);
+	s->cfg.relay_url = buf_slice(&text);
+	return true;
+}
+
+/* One of --token, RELAY_TOKEN, --token-file: what was said louder. */
+static bool
+token(struct setup_agent *s, struct conf *c)
+{
+	unsigned given = c->v[C_RELAY_TOKEN].source;
+	unsigned file = c->v[C_TOKEN_FILE].source;
+
+	if (file > given) {
+		s->token_file = c->v[C_TOKEN_FILE].text;
+		return true;
+	}
+	if (file == given && file != CONF_DEFAULT)
+		return conf_fail(c, &c->v[C_TOKEN_FILE],
+		    "a token is given beside the file: choose one of them");
+	if (given == CONF_DEFAULT)
+		return conf_refuse(c, "no token: set RELAY_TOKEN to the "
+		    "relay's, or name a file that holds it with --token-file");
+	s->cfg.token = c->token;
+	return true;
+}
+
+bool
+setup_agent(struct setup_agent *s, struct conf *c, struct slice hostname)
+{
+	struct buf name = BUF_ON(s->name);
+
+	assert((c->role & CONF_AGENTS) != 0);
+	memset(s, 0, sizeof *s);
+	agent_cfg_defaults(&s->cfg);
+	s->data = conf_text(c, C_DATA, SL("./adit-data"));
+	if (!conf_is_set(c, C_NAME) && !url_name_fold(&name, hostname))
+		return conf_refuse(c, "no name: give one with --name");
+	s->cfg.name = conf_text(c, C_NAME, buf_slice(&name));
+	s->cfg.memory_bytes = conf_num(c, C_MEMORY, s->cfg.memory_bytes);
+	if (c->role == CONF_START && conf_is_set(c, C_MEMORY))
+		s->cfg.memory_bytes = c->v[C_MEMORY].num / 3;
+	s->cfg.max_streams = num32(c, C_MAX_STREAMS, 0);
+	s->cfg.connect_ms = num32(c, C_CONNECT_TIMEOUT, s->cfg.connect_ms);
+	s->cfg.drain_ms = num32(c, C_DRAIN_TIMEOUT, s->cfg.drain_ms);
+	if (!apps(&s->cfg, c))
+		return false;
+	if (c->role == CONF_START)
+		return true;
+	if (!conf_is_set(c, C_RELAY))
+		return conf_refuse(c,
+		    "no relay: give its URL with --relay or RELAY_URL");
+	return setup_agent_dial(s, c, &c->v[C_RELAY]) && token(s, c);
+}
+
+/* ---- the log ---- */
+
+enum log_level
+setup_log_level(const struct conf *c)
+{
+	enum log_level level = LOG_INFO;
+
+	log_level_parse(conf_text(c, C_LOG_LEVEL, SL("info")), &level);
+	return level;
+}
+
+bool
+setup_log_json(const struct conf *c)
+{
+	return slice_eq(conf_text(c, C_LOG_FORMAT, SL("text")), SL("json"));
+}
