@@ -84,16 +84,15 @@ static bool
 parse_v4(uint8_t *ip, struct slice s)
 {
 	for (unsigned i = 0; i < 4; i++) {
-		struct slice part = slice_cut(&s, '.');
+		struct slice part = i < 3 ? slice_cut(&s, '.') : s;
 		uint64_t v;
 
 		if (part.n > 3 || !slice_dec(part, 255, &v) ||
-		    (part.n > 1 && part.p[0] == '0') ||
-		    (i < 3 && s.n == 0))
+		    (part.n > 1 && part.p[0] == '0'))
 			return false;
 		ip[i] = (uint8_t)v;
 	}
-	return s.n == 0;
+	return true;
 }
 
 static int
@@ -201,7 +200,7 @@ addr_within(const struct addr *a, const struct addr *net, unsigned bits)
 	size_t n = a->family == ADDR_V4 ? 4 : 16;
 	size_t whole = bits / 8;
 
-	if (a->family != net->family || whole > n)
+	if (a->family != net->family || bits > 8 * n)
 		return false;
 	if (memcmp(a->ip, net->ip, whole) != 0)
 		return false;
