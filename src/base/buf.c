@@ -83,10 +83,20 @@ buf_put_hex(struct buf *b, struct slice s)
 	return true;
 }
 
+/* A put in several parts that did not fit leaves nothing of them. */
+static bool
+put_end(struct buf *b, size_t mark)
+{
+	if (b->is_short)
+		b->n = mark;
+	return !b->is_short;
+}
+
 bool
 buf_put_escaped(struct buf *b, struct slice s, size_t max_bytes)
 {
 	struct slice part = slice_head(s, max_bytes);
+	size_t mark = b->n;
 
 	for (size_t i = 0; i < part.n; i++) {
 		uint8_t c = part.p[i];
@@ -102,12 +112,14 @@ buf_put_escaped(struct buf *b, struct slice s, size_t max_bytes)
 	}
 	if (part.n < s.n)
 		buf_lit(b, "...");
-	return buf_ok(b);
+	return put_end(b, mark);
 }
 
 bool
 buf_put_html(struct buf *b, struct slice s)
 {
+	size_t mark = b->n;
+
 	for (size_t i = 0; i < s.n; i++) {
 		switch (s.p[i]) {
 		case '&':
@@ -129,7 +141,7 @@ buf_put_html(struct buf *b, struct slice s)
 			buf_put_u8(b, s.p[i]);
 		}
 	}
-	return buf_ok(b);
+	return put_end(b, mark);
 }
 
 void
