@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { PAGE = 4096, IDLE_KEEP = 64 };
+enum { PAGE = 4096, ALIGN_MAX = 65536, IDLE_KEEP = 64 };
 
 void *
 arena_take(struct arena *a, size_t n, size_t align)
@@ -25,10 +25,18 @@ arena_take(struct arena *a, size_t n, size_t align)
 	return a->p + at;
 }
 
+/* The largest power of two that divides it: an item of 16 KiB is then a whole
+ * page also where pages have 16 KiB (Raspberry Pi 5, Macs). */
 static size_t
 item_align(size_t item_bytes)
 {
-	return item_bytes % PAGE == 0 ? PAGE : 16;
+	size_t align = PAGE;
+
+	if (item_bytes % PAGE != 0)
+		return 16;
+	while (align < ALIGN_MAX && item_bytes % (2 * align) == 0)
+		align *= 2;
+	return align;
 }
 
 size_t

@@ -18,12 +18,13 @@
 #include <stdint.h>
 
 struct arena {
-	uint8_t *p;             /* zeroed, page aligned */
+	uint8_t *p;             /* zeroed, aligned to 64 KiB */
 	size_t cap;             /* bytes */
 	size_t used;
 	/* Tell the kernel that this span's content is not needed; it reads as
 	 * zeros or as before afterwards. NULL where there is no such thing.
-	 * The span is page aligned. */
+	 * The span is one of 4 KiB pages; where pages are larger it may not
+	 * be whole ones, and then nothing may happen. */
 	void (*release)(void *p, size_t n);
 };
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/num.h"
 
@@ -15,6 +16,11 @@ enum { PAGE_MAX = 65536 };      /* a multiple of every page size */
 static void
 release(void *p, size_t n)
 {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	/* The system would round up, over the neighbour's bytes. */
+	if ((uintptr_t)p % page != 0 || n % page != 0)
+		return;
 	/* A failure leaves the pages resident: no harm but to the figure. */
 #ifdef __linux__
 	(void)madvise(p, n, MADV_DONTNEED);
@@ -26,10 +32,11 @@ release(void *p, size_t n)
 bool
 net_reserve(struct arena *a, size_t bytes)
 {
-	size_t whole;
+	size_t whole, skip;
 	uint8_t *p;
 
-	if (ckd_add(&whole, bytes, (size_t)3 * PAGE_MAX)) {
+	/* A dead page before and behind, and what alignment may cost. */
+	if (ckd_add(&whole, bytes, (size_t)4 * PAGE_MAX)) {
 		errno = ENOMEM;
 		return false;
 	}
@@ -38,6 +45,12 @@ net_reserve(struct arena *a, size_t bytes)
 	    MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return false;
+	skip = (PAGE_MAX - (uintptr_t)p % PAGE_MAX) % PAGE_MAX;
+	if (skip > 0)
+		(void)munmap(p, skip);
+	p += skip;
+	whole -= PAGE_MAX;
+	(void)munmap(p + whole, PAGE_MAX - skip);
 	if (mprotect(p + PAGE_MAX, whole - (size_t)2 * PAGE_MAX,
 	    PROT_READ | PROT_WRITE) != 0) {
 		(void)munmap(p, whole);
@@ -51,7 +64,7 @@ net_reserve(struct arena *a, size_t bytes)
 		.cap = whole - (size_t)2 * PAGE_MAX,
 		.release = release,
 	};
-	assert(a->cap >= bytes);
+	assert(a->cap >= bytes && (uintptr_t)a->p % PAGE_MAX == 0);
 	return true;
 }
 
