@@ -7,25 +7,33 @@
 
 #include <assert.h>
 
-/* Append the parts, or nothing. */
-static bool
-put_parts(struct buf *b, const struct slice *part, size_t n)
-{
-	size_t before = b->n;
-
-	for (size_t i = 0; i < n; i++)
-		buf_put(b, part[i]);
-	if (buf_ok(b))
-		return true;
-	b->n = before;
-	return false;
-}
-
 static bool
 put_refused(struct buf *b)
 {
 	b->is_short = true;
 	return false;
+}
+
+/* Append the parts, or nothing. One look at the room: a head has many lines. */
+static bool
+put_parts(struct buf *b, const struct slice *part, size_t n)
+{
+	size_t room = b->is_short ? 0 : buf_room(b);
+	uint8_t *to;
+
+	for (size_t i = 0; i < n; i++) {
+		if (part[i].n > room)
+			return put_refused(b);
+		room -= part[i].n;
+	}
+	to = b->p + b->n;
+	for (size_t i = 0; i < n; i++) {
+		if (part[i].n > 0)
+			memcpy(to, part[i].p, part[i].n);
+		to += part[i].n;
+	}
+	b->n = (size_t)(to - b->p);
+	return true;
 }
 
 bool
