@@ -1,0 +1,3 @@
+import { hardSuite } from './hard-suite.mjs';
+
+hardSuite('nginx');
