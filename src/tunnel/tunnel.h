@@ -87,12 +87,12 @@ struct tunnel_stream {
 	uint32_t id;            /* 0 until OPEN is in the ring */
 	uint8_t state;          /* enum stream_state */
 	uint8_t list;           /* which ready list it is in */
-	uint16_t flags;         /* tunnel/engine.h */
+	uint16_t flags;         /* engine.h */
 	uint32_t send_credit;   /* bytes we may still send */
 	uint32_t recv_window;   /* bytes granted to the peer, not received */
 	uint32_t recv_owed;     /* consumed, not yet granted again */
 	uint32_t window;        /* recv_window + unread + recv_owed */
-	uint32_t surplus;       /* of window, to be taken out of it as read */
+	uint32_t grown;         /* what window should be beyond the initial */
 	uint32_t rate_bytes;    /* consumed since rate_ms */
 	uint64_t rate_ms;
 	int32_t deficit;        /* bytes it may send in this round */
@@ -117,10 +117,11 @@ enum tunnel_pull {
 
 /*
  * What the owner does. `owner` is the one given to tunnel_init. None of these
- * may call tunnel_free, _input, _output, _unsent or _step; all may call any
- * other function of this file (but pull may not reset its own stream: it says
- * PULL_RESET). After `closed` or `reset` the stream is detached and the
- * owner's to free. Slices are valid during the call only.
+ * may call tunnel_free, _input, _output, _unsent or _step. `opening`, `pull`
+ * and `window` only answer: they call nothing that could end their own stream
+ * or the session (pull says PULL_RESET). The others may call any other
+ * function of this file. After `closed` or `reset` the stream is detached and
+ * the owner's to free. Slices are valid during the call only.
  */
 struct tunnel_ops {
 	/* A text message arrived in TUNNEL_HELLO: hello (relay), welcome or
@@ -200,7 +201,7 @@ enum {
 	TUNNEL_OUTPUT_BYTES = 4 * (BLOCK_BYTES + 64),
 };
 
-/* Receiving: a WebSocket frame and, around it, a message. tunnel/in.c. */
+/* Receiving: a WebSocket frame and, around it, a message. receive.c */
 struct tunnel_in {
 	struct ws_rules rules;
 	struct ws_frame ws;             /* while `left` > 0 */
@@ -217,7 +218,7 @@ struct tunnel_in {
 	uint8_t control[WS_CONTROL_MAX];
 };
 
-/* Sending, beside the ring. tunnel/out.c. */
+/* Sending, beside the ring. send.c */
 struct tunnel_out {
 	struct chain unsent;            /* composed, not taken by the socket */
 	uint64_t mask_count;            /* masks are hashes of seed and count */
@@ -225,7 +226,7 @@ struct tunnel_out {
 	uint8_t nmasks;                 /* unused bytes of `masks` */
 	uint8_t npong;
 	uint8_t pong[WS_CONTROL_MAX];
-	bool pong_due, ping_due, ack_due, close_due;
+	bool pong_due, ping_due, close_due;
 	uint16_t close;                 /* code of our Close frame */
 };
 
@@ -251,7 +252,8 @@ struct tunnel {
 	uint64_t heard_ms;              /* when bytes last came */
 	uint64_t ping_ms;               /* when a ping went */
 	uint64_t ping_count;            /* its content */
-	bool ping_out, ping_timed;      /* no pong yet; a liveness ping */
+	uint64_t dead_ms;               /* dead then, or never */
+	bool ping_out;                  /* its pong did not come yet */
 	uint32_t ping_bytes;            /* received since the last ping */
 	uint32_t srtt8_ms;              /* smoothed round trip * 8; 0: none */
 

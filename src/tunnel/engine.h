@@ -1,0 +1,125 @@
+/*
+ * Inside the engine: what its files say to each other. Nobody else includes
+ * this (tests do).
+ *
+ *     receive.c   bytes to WebSocket frames to messages to tunnel frames
+ *     session.c   counting, ACK, go-away, liveness, the end: no streams
+ *     streams.c   streams and whose turn it is: no WebSocket, no cuts
+ *     credit.c    windows, for streams and the session
+ *     send.c      the ring and the rest to WebSocket frames
+ *     tunnel.c    the functions of tunnel.h
+ *
+ * Functions that can find the peer at fault end the session by session_fail
+ * and return nothing: who called them looks at t->state, since a callback may
+ * have closed the tunnel as well.
+ */
+#ifndef ADIT_TUNNEL_ENGINE_H
+#define ADIT_TUNNEL_ENGINE_H
+
+#include "tunnel/tunnel.h"
+
+#define NEVER UINT64_MAX
+
+/* Flags of a stream. */
+enum {
+	F_READY       = 1,      /* the owner has something for pull */
+	F_END_DUE     = 2,      /* END could not enter the ring yet */
+	F_STOP_DUE    = 4,      /* so STOP */
+	F_CREDIT_DUE  = 8,      /* enough is owed for a CREDIT */
+	F_STOPPED     = 16,     /* we want no more: drop what comes */
+	F_UNWANTED    = 32,     /* the peer wants no more of us */
+	F_CTL         = 64,     /* it is in the list t->ctl */
+};
+enum { LIST_NONE, LIST_FRESH, LIST_OLD };
+
+enum {
+	CONTROL_WANT = 256,     /* room for any control frame of ours */
+	PULL_WANT = 2048,       /* do not pull into less than this */
+	RESET_BYTES = 8,        /* one entry of t->resets */
+};
+
+/* session.c */
+bool session_live(const struct tunnel *t);
+void session_to(struct tunnel *t, enum tunnel_state next);
+/*
+ * End the session: e is why, `code` goes into our Close frame and every
+ * stream is reset. With code 0 it is only a cut: no Close, streams stay.
+ * Nothing happens if it is over already.
+ */
+void session_fail(struct tunnel *t, enum err e, uint16_t code);
+void session_text(struct tunnel *t, struct slice json);
+/* The head of a frame came: may it? */
+void session_head(struct tunnel *t, const struct frame *f);
+/* A whole frame came but its DATA, which streams_data had. */
+void session_frame(struct tunnel *t, const struct frame *f);
+/* A frame of n bytes is complete. */
+void session_count(struct tunnel *t, const struct frame *f, uint32_t n);
+void session_pong(struct tunnel *t, struct slice payload);
+void session_closed(struct tunnel *t, struct slice payload);
+/* Put a control frame in the ring. False if that is full. */
+bool session_put(struct tunnel *t, const struct frame *f);
+/* Put one of the session's own: CREDIT 0. GOAWAY. False if none, or full. */
+bool session_put_credit(struct tunnel *t);
+bool session_put_goaway(struct tunnel *t);
+void session_step(struct tunnel *t);
+uint64_t session_due_ms(const struct tunnel *t);
+
+/* receive.c */
+void receive_bytes(struct tunnel *t, uint8_t *p, size_t n);
+void receive_free(struct tunnel *t);
+
+/* send.c */
+size_t send_compose(struct tunnel *t, uint8_t *dst, size_t cap);
+bool send_text(struct tunnel *t, struct slice json);
+bool send_wants(const struct tunnel *t, uint64_t now_ms);
+
+/* streams.c */
+struct tunnel_stream *streams_find(const struct tunnel *t, uint32_t id);
+void streams_open(struct tunnel *t, struct tunnel_stream *s);
+void streams_opened(struct tunnel *t, const struct frame *f);
+void streams_data(struct tunnel *t, uint32_t id, uint8_t *p, size_t n);
+void streams_end(struct tunnel *t, uint32_t id);
+void streams_stopped(struct tunnel *t, uint32_t id);
+void streams_was_reset(struct tunnel *t, uint32_t id, enum reset_code code);
+void streams_credit(struct tunnel *t, uint32_t id, uint32_t n);
+void streams_ready(struct tunnel_stream *s);
+void streams_stop(struct tunnel_stream *s);
+void streams_reset(struct tunnel_stream *s, enum reset_code code);
+/* A control frame of s is due: it will be asked for it. */
+void streams_ctl(struct tunnel_stream *s);
+/* Put one frame in the ring, if one is due, may go and has room. */
+bool streams_put_control(struct tunnel *t);
+/* Put one DATA frame of at most `max` payload bytes (or an END). */
+bool streams_put_data(struct tunnel *t, size_t max);
+bool streams_want_control(const struct tunnel *t);
+bool streams_want_data(const struct tunnel *t);
+/* Every stream gets op reset with `code`. */
+void streams_drop(struct tunnel *t, enum reset_code code);
+const char *streams_state_name(enum stream_state s);
+
+/* credit.c */
+void credit_begin(struct tunnel *t);
+void credit_attach(struct tunnel_stream *s);
+/* What s has given to its owner and not been told to have left. */
+uint32_t credit_unread(const struct tunnel_stream *s);
+/* n bytes came: for the session, for a stream. False: beyond the credit. */
+bool credit_spend_session(struct tunnel *t, size_t n);
+bool credit_spend(struct tunnel_stream *s, size_t n);
+/* n bytes of the session's are free again. */
+void credit_return(struct tunnel *t, size_t n);
+void credit_consumed(struct tunnel_stream *s, size_t n, uint64_t now_ms);
+/* What s holds is dropped, now and for what still comes. */
+void credit_stop(struct tunnel_stream *s);
+/* s is to be detached: what it holds of the session goes back. */
+void credit_detach(struct tunnel_stream *s);
+/* How much a CREDIT grants now; it is then granted. */
+uint32_t credit_grant(struct tunnel_stream *s);
+uint32_t credit_grant_session(struct tunnel *t);
+
+/*
+ * Every invariant that can be seen from inside, by walking everything: for
+ * tests, fuzzers and the simulator. Asserts.
+ */
+void tunnel_check(const struct tunnel *t);
+
+#endif
