@@ -169,7 +169,11 @@ $(BUILD)/asan/libadit.a: $(ASAN_OBJ)
 
 $(BUILD)/asan/test_%: $(BUILD)/asan/tests/unit/test_%.o $(BUILD)/asan/libadit.a
 	$(call say,link $@)
-	$(Q)$(ASAN) -o $@ $^ -lcmocka $(BEARSSL)
+	$(Q)$(ASAN) $(LINK_test_$*) -o $@ $^ -lcmocka $(BEARSSL)
+
+# Calls that these tests make fail or stop at.
+LINK_test_data = $(foreach f,openat write fsync close linkat renameat unlinkat,\
+	-Wl,--wrap=$(f))
 
 $(BUILD)/asan/adit: $(BUILD)/asan/src/app/main.o $(BUILD)/asan/libadit.a
 	$(call say,link $@)
@@ -182,7 +186,7 @@ $(BUILD)/asan/kqueue_test_%: $(BUILD)/asan/tests/unit/test_%.o $(KQ_OBJ) \
     $(BUILD)/asan/libadit.a
 	$(call say,link $@)
 	$(Q)$(ASAN) -o $@ $^ -lcmocka $(BEARSSL)
-KQ_UNIT = $(if $(wildcard tests/unit/test_net.c),$(BUILD)/asan/kqueue_test_net)
+KQ_UNIT = $(BUILD)/asan/kqueue_test_net $(BUILD)/asan/kqueue_test_resolve
 
 # All of them, even when one fails; the closing line counts the programs.
 run_all = @bad=; n=0; for t in $(1); do n=$$((n+1)); echo "== $$t"; \
