@@ -165,13 +165,14 @@ data_end(struct chunk_dec *d, struct slice in, size_t *at)
 static enum err
 data_take(struct chunk_dec *d, struct slice in, size_t *at, struct chunk_ev *ev)
 {
-	struct slice rest = slice_from(in, *at);
-	struct slice part = slice_head(rest,
-	    d->size < rest.n ? (size_t)d->size : rest.n);
+	struct slice part;
 
 	assert(d->size > 0);
-	if (part.n == 0)
+	if (*at == in.n)
 		return E_MORE;
+	part = slice_from(in, *at);
+	if (d->size < part.n)
+		part.n = (size_t)d->size;
 	d->size -= part.n;
 	*at += part.n;
 	if (d->size == 0)
@@ -184,10 +185,14 @@ static enum err
 trailers_take(struct chunk_dec *d, struct slice in, size_t *at,
     struct chunk_ev *ev)
 {
-	struct slice rest = slice_head(slice_from(in, *at), CHUNK_TRAILERS_MAX);
+	struct slice rest;
 	size_t n;
-	enum err e = http_section_scan(&d->scan, rest, &n);
+	enum err e;
 
+	if (*at == in.n)
+		return E_MORE;
+	rest = slice_head(slice_from(in, *at), CHUNK_TRAILERS_MAX);
+	e = http_section_scan(&d->scan, rest, &n);
 	if (e == E_MORE && rest.n == CHUNK_TRAILERS_MAX)
 		return E_HTTP_HEAD_LONG;
 	if (e != E_OK)

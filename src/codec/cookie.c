@@ -87,9 +87,10 @@ cookie_put_without(struct buf *b, struct slice field,
 struct slice
 cookie_set_name(struct slice set_cookie)
 {
-	struct slice pair = slice_trim(slice_cut(&set_cookie, ';'));
+	struct slice pair = slice_head(set_cookie, slice_find(set_cookie, ';'));
 
+	pair = slice_trim(pair);
 	while (pair.n > 0 && pair.p[0] == '=')
 		pair = slice_trim(slice_from(pair, 1));
-	return slice_trim(slice_cut(&pair, '='));
+	return slice_trim(slice_head(pair, slice_find(pair, '=')));
 }

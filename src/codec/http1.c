@@ -472,9 +472,7 @@ walk_start(struct walk *w)
 {
 	const uint8_t *p = w->in.p;
 
-	assert(w->line == 0);
-	if (w->in.n == 0)
-		return E_MORE;
+	assert(w->line == 0 && w->in.n > 0);
 	if (p[0] == '\r') {
 		if (w->in.n < 2)
 			return E_MORE;
@@ -523,6 +521,8 @@ head_parse(struct http_head *h, struct http_scan *scan, bool response,
 	struct walk w = walk_from(scan, part, response);
 	enum err e;
 
+	if (in.n == 0)
+		return E_MORE;
 	*h = (struct http_head){ .fields = h->fields };
 	e = walk_head(&w, h, !resumed);
 	if (e == E_MORE && part.n < HTTP_HEAD_MAX) {

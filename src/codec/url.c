@@ -110,6 +110,8 @@ url_addr_parse(struct slice s, enum url_host_kind *kind, uint8_t addr[16])
 {
 	uint8_t out[16] = { 0 };
 
+	if (s.n == 0)
+		return false;
 	if (v4_parse(s, out))
 		*kind = URL_HOST_V4;
 	else if (v6_parse(s, out))
@@ -168,7 +170,9 @@ url_auth_parse(struct url_auth *a, struct slice s)
 	struct slice port = { 0 };
 	uint64_t v;
 
-	if (s.n > 0 && s.p[0] == '[') {
+	if (s.n == 0)
+		return E_SYNTAX;
+	if (s.p[0] == '[') {
 		size_t end = slice_find(s, ']');
 
 		if (end == s.n)
@@ -272,7 +276,7 @@ url_parse(struct url *u, struct slice s)
 	struct url t = { 0 };
 	size_t path, i;
 
-	if (!scheme_take(&s, &t.scheme))
+	if (s.n == 0 || !scheme_take(&s, &t.scheme))
 		return E_SYNTAX;
 	for (path = 0; path < s.n; path++) {
 		if (s.p[path] == '/' || s.p[path] == '?')
@@ -323,8 +327,9 @@ url_path(struct slice target)
 struct slice
 url_query(struct slice target)
 {
-	slice_cut(&target, '?');
-	return target;
+	size_t at = slice_find(target, '?');
+
+	return at == target.n ? slice_of(NULL, 0) : slice_from(target, at + 1);
 }
 
 /*
@@ -464,7 +469,7 @@ url_name_ok(struct slice s)
 bool
 url_name_fold(struct buf *b, struct slice hostname)
 {
-	struct slice label = slice_cut(&hostname, '.');
+	struct slice label = slice_head(hostname, slice_find(hostname, '.'));
 	uint8_t out[URL_NAME_MAX];
 	size_t n = 0;
 
