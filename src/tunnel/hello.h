@@ -22,6 +22,7 @@
 	X(HELLO_HOST_MAX,          128, "bytes of an app's `host`")     \
 	X(HELLO_ORIGIN_MAX,        255, "bytes of an app's `origin`")   \
 	X(HELLO_VERSION_MAX,        64, "bytes of `version`")           \
+	X(HELLO_CODE_MAX,           32, "bytes of the code of a refusal") \
 	X(HELLO_TUNNEL_ID_BYTES,    12, "characters of `tunnel_id`")    \
 	X(HELLO_INSTANCE_BYTES,     16, "bytes of `instance`; 22 characters") \
 	X(HELLO_SESSION_BYTES,      16, "bytes of `session`; 22 characters") \
