@@ -5,6 +5,17 @@
  *
  * One struct agent per process, driven by agent_event for each event of the
  * world and agent_step once per turn. It takes all its memory from the arena.
+ *
+ * When it dials (DESIGN.md 3). An outage begins at the start and when a session
+ * ends after at least AGENT_SERVICE_MS of service; a session that ended earlier
+ * continues the outage before it. In an outage the first dial comes at once.
+ * After each failure it waits
+ *     0.1 s, 0.2 s, 0.4 s ... 5 s, 5 s ...   in the first AGENT_GRACE_MS,
+ *                   but at most 2 s if the outage began with a session's end
+ *                   (the relay may be holding its streams for so long),
+ *     5 s, 10 s, 20 s, 40 s, 60 s, 60 s ...  after that,
+ * each shortened by a random part of up to a quarter. The log line "retry"
+ * tells the wait that came out. A go-away begins a dial in the same way.
  */
 #ifndef ADIT_AGENT_AGENT_H
 #define ADIT_AGENT_AGENT_H
@@ -15,6 +26,72 @@
 #include "base/mem.h"
 #include "crypto/ct.h"
 #include "tunnel/hello.h"
+
+enum {
+	AGENT_SERVICE_MS = 10000,       /* after so long it starts over */
+	AGENT_GRACE_MS = 30000,         /* of quick retries */
+	AGENT_RESOLVE_MS = 10000,       /* for the relay's name */
+	AGENT_CONNECT_MS = 10000,       /* for all its addresses together */
+	AGENT_ADDRESS_MS = 2500,        /* for one while others are left */
+	AGENT_UPGRADE_MS = 10000,       /* for the answer to the handshake */
+	AGENT_CLOSE_MS = 1000,          /* for the relay to take our Close */
+	AGENT_LINGER_MS = 30000,        /* for an app to read what is left */
+	AGENT_NAME_MS = 2000,           /* an app's name stays resolved */
+};
+
+/* A connection to the relay. Edges: any to itself is not one. */
+#define LINK_STATE_LIST(X)                                              \
+	X(FREE,       "no connection")                                  \
+	X(RESOLVING,  "the relay's name is being looked up")            \
+	X(CONNECTING, "TCP, one address after the other")               \
+	X(UPGRADING,  "the WebSocket handshake")                        \
+	X(HELLO,      "hello was sent, no welcome yet")                 \
+	X(LIVE,       "the current session")                            \
+	X(DRAINING,   "a go-away was sent or received")                 \
+	X(CLOSING,    "a Close frame leaves, the relay's end is awaited")
+#define X(name, text) LINK_##name,
+enum link_state { LINK_STATE_LIST(X) LINK_STATES };
+#undef X
+
+#define LINK_EDGE_LIST(X) /* from, to, when */                          \
+	X(FREE,        RESOLVING,   "a dial begins")                    \
+	X(RESOLVING,   CONNECTING,  "there is an address to try")       \
+	X(RESOLVING,   FREE,        "not found, late, stopped")         \
+	X(CONNECTING,  UPGRADING,   "connected: the request leaves")    \
+	X(CONNECTING,  FREE,        "no address left, stopped")         \
+	X(UPGRADING,   HELLO,       "101: the hello leaves")            \
+	X(UPGRADING,   FREE,        "any other answer, late, stopped")  \
+	X(HELLO,       LIVE,        "welcome")                          \
+	X(HELLO,       CLOSING,     "refused, late, malformed, stopped") \
+	X(HELLO,       FREE,        "cut")                              \
+	X(LIVE,        DRAINING,    "a go-away went or came")           \
+	X(LIVE,        CLOSING,     "protocol error, closed by the relay") \
+	X(LIVE,        FREE,        "cut, dead")                        \
+	X(DRAINING,    CLOSING,     "drained, late, closed, protocol error") \
+	X(DRAINING,    FREE,        "cut, dead")                        \
+	X(CLOSING,     FREE,        "the relay closed, or late")
+
+/* A stream's connection to an app. */
+#define CONN_STATE_LIST(X)                                              \
+	X(FREE,       "no connection")                                  \
+	X(RESOLVING,  "waits for the app's name to be looked up")       \
+	X(CONNECTING, "not decided yet; bytes may wait already")        \
+	X(OPEN,       "bytes pass")                                     \
+	X(LINGER,     "the stream is over; the app reads what is left")
+#define X(name, text) CONN_##name,
+enum conn_state { CONN_STATE_LIST(X) CONN_STATES };
+#undef X
+
+#define CONN_EDGE_LIST(X) /* from, to, when */                          \
+	X(FREE,        RESOLVING,   "OPEN for an app with a name")      \
+	X(FREE,        CONNECTING,  "OPEN")                             \
+	X(RESOLVING,   CONNECTING,  "found")                            \
+	X(RESOLVING,   FREE,        "not found, late, reset")           \
+	X(CONNECTING,  OPEN,        "the app accepted")                 \
+	X(CONNECTING,  FREE,        "refused, unreachable, late, reset") \
+	X(OPEN,        LINGER,      "both ended, bytes for the app wait") \
+	X(OPEN,        FREE,        "both ended, or reset")             \
+	X(LINGER,      FREE,        "all is written, or late, or broken")
 
 struct agent_app {
 	struct slice name;              /* [a-z0-9-], at most 30 bytes */
@@ -45,31 +122,69 @@ struct agent_cfg {
 	struct slice version;
 };
 
+/* Defaults, as in DESIGN section 1; nothing offered. */
 void agent_cfg_defaults(struct agent_cfg *cfg);
 
+/*
+ * What memory_bytes is made of: printed at start. bytes + fixed_bytes is at
+ * most memory_bytes; the other sizes are parts of `bytes`.
+ */
 struct agent_plan {
-	uint32_t streams, blocks;
+	uint32_t streams;               /* told in hello */
+	uint32_t blocks;                /* of BLOCK_BYTES, in all; of these */
+	uint32_t window_blocks;         /* the first windows of all streams */
+	uint32_t tunnel_blocks;         /* what LINKS tunnels always have */
+	uint32_t ring_blocks;           /* what rings may grow by */
+	uint32_t grow_blocks;           /* what windows may grow by */
+	uint64_t fixed_bytes;           /* not in the arena: scratch, program */
 	uint64_t bytes;                 /* what the arena must hold */
+};
+/*
+ * Compute the sizes. E_RANGE if memory_bytes is too small for max_streams (or,
+ * if that is 0, for AGENT_STREAMS_MIN); *plan then tells what it would take.
+ */
+enum {
+	AGENT_STREAMS_MIN = 8,
+	AGENT_STREAMS_USUAL = 1024,     /* more only if max_streams says so */
 };
 enum err agent_plan(const struct agent_cfg *cfg, struct agent_plan *plan);
 
 struct agent;
 
-/* *cfg and what its slices point to must outlive the agent. */
+/*
+ * *cfg and what its slices point to must outlive the agent. E_RANGE if cfg has
+ * something that cannot be sent: a host or origin above hello.h's bounds, no
+ * token, an address without port. The first agent_step begins the first dial.
+ */
 enum err agent_new(struct agent **g, const struct agent_cfg *cfg,
     const struct agent_plan *plan, struct arena *a, struct log *log,
     const struct io *io);
+/* Handles of kinds 0x40..0x4f. */
 bool agent_owns(handle who);
 void agent_event(struct agent *g, const struct io *io,
     const struct io_event *ev);
 /* Do what is due; returns when to be called again at the latest (ms). */
 uint64_t agent_step(struct agent *g, const struct io *io);
-/* Dial now instead of waiting (SIGUSR1). */
+/* Dial now instead of waiting (SIGUSR1). Nothing if it does not wait. */
 void agent_dial_now(struct agent *g, const struct io *io);
-/* Begin to stop: go-away, requests finish, Close 4000. */
+/*
+ * Begin to stop (SIGTERM): go-away, requests finish within drain_ms, Close
+ * 4000. Asked a second time it does not wait for requests.
+ */
 void agent_stop(struct agent *g, const struct io *io);
 /* -1 while it runs; else the exit code: 0 stopped, 3 refused for good,
- * 4 replaced. */
+ * 4 replaced. All is closed then. */
 int agent_exit_code(const struct agent *g);
+
+/* For status and tests. */
+struct agent_stats {
+	bool served;                    /* there is a current session */
+	bool waiting;                   /* for the next dial */
+	uint32_t streams;               /* connections to apps */
+	uint32_t links;                 /* connections to the relay */
+	uint32_t blocks_used, blocks_reserved;
+	uint64_t dials;                 /* since the start */
+};
+struct agent_stats agent_stats(const struct agent *g);
 
 #endif

@@ -1,0 +1,337 @@
+/*
+ * Dialling: from a name to a connection that speaks tunnel. One dial is under
+ * way at most, and it needs nobody: each way it can fail is one line in the
+ * log and one retry, but for the two refusals that are final (upgrade.h).
+ *
+ * The relay's name is resolved at each dial. Its addresses are tried in turn,
+ * not side by side: two connections would be two hellos, and an agent is
+ * rarely in a hurry of less than AGENT_ADDRESS_MS.
+ */
+#include "agent/inside.h"
+
+#include <assert.h>
+
+#include "base/num.h"
+#include "codec/b64.h"
+
+enum { KEY_RANDOM = 16 };
+
+/* This dial is over; log why and try again later. */
+static void
+dial_failed(struct link *l, const char *why)
+{
+	struct agent *g = l->g;
+
+	LOGF(g->log, LOG_WARN, "agent", "dial failed",
+	    log_s("relay", g->cfg->relay_url), log_c("why", why));
+	link_free(l, true);
+	agent_retry(g);
+}
+
+static void
+log_addr(struct agent *g, const char *event, const struct addr *to)
+{
+	uint8_t area[ADDR_TEXT_MAX];
+	struct buf b = BUF_ON(area);
+
+	addr_put(&b, to);
+	LOGF(g->log, LOG_INFO, "agent", event, log_s("address", buf_slice(&b)));
+}
+
+/* Try the next address; the dial is over when there is none. */
+static void
+dial_next(struct link *l)
+{
+	struct agent *g = l->g;
+	const struct io *io = g->io;
+	handle who = pool_handle(&g->links, l);
+
+	while (l->addr < l->naddrs && io->now_ms < l->connect_by_ms) {
+		const struct addr *to = &l->addrs[l->addr++];
+		uint64_t until = l->connect_by_ms;
+
+		log_addr(g, "connecting", to);
+		l->fd = io->ops->connect(io->ctx, to, slice_of(NULL, 0));
+		if (l->fd < 0)
+			continue;
+		if (io->ops->watch(io->ctx, l->fd, who)) {
+			if (l->addr < l->naddrs)
+				until = min_u64(until,
+				    io->now_ms + AGENT_ADDRESS_MS);
+			timer_set(&g->timers, &l->timer, who, until);
+			return;
+		}
+		io->ops->close(io->ctx, l->fd, true);
+		l->fd = -1;
+	}
+	dial_failed(l, io->now_ms < l->connect_by_ms ?
+	    "no address of the relay accepts connections" :
+	    "the relay does not answer");
+}
+
+static void
+dial_connect(struct link *l)
+{
+	link_to(l, LINK_CONNECTING);
+	l->connect_by_ms = l->g->io->now_ms + AGENT_CONNECT_MS;
+	dial_next(l);
+}
+
+void
+dial_start(struct agent *g)
+{
+	const struct io *io = g->io;
+	struct link *l = link_new(g);
+	handle who = pool_handle(&g->links, l);
+	struct addr *a = &l->addrs[0];
+
+	assert(g->dial == HANDLE_NONE && g->current == HANDLE_NONE);
+	g->dial = who;
+	g->dials++;
+	link_to(l, LINK_RESOLVING);
+	if (addr_parse_ip(a, g->cfg->relay_host)) {
+		a->port = g->cfg->relay_port;
+		l->naddrs = 1;
+		dial_connect(l);
+		return;
+	}
+	LOGF(g->log, LOG_INFO, "agent", "resolving",
+	    log_s("host", g->cfg->relay_host));
+	if (!io->ops->resolve(io->ctx, g->cfg->relay_host, g->cfg->relay_port,
+	    who)) {
+		dial_failed(l, "the resolver is busy");
+		return;
+	}
+	timer_set(&g->timers, &l->timer, who, io->now_ms + AGENT_RESOLVE_MS);
+}
+
+void
+dial_resolved(struct link *l, const struct io_event *ev)
+{
+	if (l->state != LINK_RESOLVING)
+		return;
+	timer_stop(&l->g->timers, &l->timer);
+	l->naddrs = (uint32_t)min_u64(ev->naddrs, RESOLVE_MAX);
+	if (l->naddrs == 0) {
+		dial_failed(l, "the relay's name cannot be resolved");
+		return;
+	}
+	memcpy(l->addrs, ev->addrs, l->naddrs * sizeof l->addrs[0]);
+	dial_connect(l);
+}
+
+/* ---- the handshake ---- */
+
+static void
+send_ask(struct link *l)
+{
+	struct agent *g = l->g;
+
+	while (g->ask_left.n > 0 && l->can_write) {
+		int64_t n = io_write(g->io, l->fd, g->ask_left);
+
+		if (n == IO_AGAIN) {
+			l->can_write = false;
+		} else if (n < 0) {
+			wipe(g->ask.p, g->ask.n);
+			dial_failed(l, "the connection broke");
+			return;
+		} else {
+			g->ask_left = slice_from(g->ask_left, (size_t)n);
+		}
+	}
+	if (g->ask_left.n == 0)
+		wipe(g->ask.p, g->ask.n);
+}
+
+static void
+begin_upgrade(struct link *l)
+{
+	struct agent *g = l->g;
+	uint8_t key[KEY_RANDOM];
+	struct buf text = buf_of(g->upgrade.key, sizeof g->upgrade.key);
+	struct upgrade_ask ask = {
+		.authority = g->cfg->relay_authority,
+		.target = g->cfg->relay_path,
+		.version = g->cfg->version,
+		.token = &g->cfg->token,
+	};
+
+	log_addr(g, "connected", &l->addrs[l->addr - 1]);
+	link_to(l, LINK_UPGRADING);
+	timer_set(&g->timers, &l->timer, pool_handle(&g->links, l),
+	    g->io->now_ms + AGENT_UPGRADE_MS);
+	g->upgrade = (struct upgrade){ 0 };
+	io_random(g->io, key, sizeof key);
+	if (!b64_encode(&text, slice_of(key, sizeof key), B64_STD))
+		assert(false);
+	ask.key = buf_slice(&text);
+	buf_reset(&g->answer);
+	buf_reset(&g->ask);
+	if (!upgrade_put(&g->ask, &ask)) {
+		wipe(g->ask.p, g->ask.cap);
+		dial_failed(l, "the relay's URL or the token cannot be sent");
+		return;
+	}
+	g->ask_left = buf_slice(&g->ask);
+	l->can_read = l->can_write = true;
+	send_ask(l);
+}
+
+/* What a status that is not 101 tells the person who reads the log. */
+static const char *
+status_hint(unsigned status)
+{
+	switch (status) {
+	case 301: case 302: case 303: case 307: case 308:
+		return "it redirects: give the URL that it redirects to";
+	case 401: case 403: case 407:
+		return "something before the relay asks for credentials";
+	case 404:
+		return "there is no relay at this URL";
+	case 426:
+		return "a proxy before the relay drops Upgrade and Connection";
+	case 502: case 503: case 504:
+		return "the relay is not running, or stops, or is full";
+	default:
+		return "no WebSocket there";
+	}
+}
+
+static void
+answered_other(struct link *l)
+{
+	struct agent *g = l->g;
+	unsigned status = g->upgrade.status;
+
+	LOGF(g->log, LOG_WARN, "agent", "dial failed",
+	    log_s("relay", g->cfg->relay_url), log_u("status", status),
+	    log_c("why", status_hint(status)));
+	link_free(l, true);
+	agent_retry(g);
+}
+
+static void
+answered_final(struct link *l, enum upgrade_verdict v)
+{
+	struct agent *g = l->g;
+
+	if (v == UPGRADE_TOKEN)
+		LOGF(g->log, LOG_ERROR, "agent", "refused: the relay does "
+		    "not accept this token; give the agent one of the relay's "
+		    "(RELAY_TOKEN or --token-file)",
+		    log_s("relay", g->cfg->relay_url));
+	else
+		LOGF(g->log, LOG_ERROR, "agent", "refused: another "
+		    "credential's agent has this name; choose another one "
+		    "(--name)", log_s("name", g->cfg->name));
+	link_free(l, true);
+	agent_finish(g, 3);
+}
+
+/* True: the dial goes on, look for more. */
+static bool
+answered(struct link *l, bool eof)
+{
+	struct agent *g = l->g;
+	enum upgrade_verdict v;
+
+	v = upgrade_answer(&g->upgrade, g->fields, &g->answer, eof);
+	switch (v) {
+	case UPGRADE_MORE:
+		return true;
+	case UPGRADE_TUNNEL:
+		link_begin(l, buf_slice(&g->answer));
+		break;
+	case UPGRADE_TOKEN:
+	case UPGRADE_NAME:
+		answered_final(l, v);
+		break;
+	case UPGRADE_OTHER:
+		answered_other(l);
+		break;
+	case UPGRADE_BROKEN:
+		dial_failed(l, g->upgrade.why);
+		break;
+	}
+	return false;
+}
+
+static void
+read_answer(struct link *l)
+{
+	struct agent *g = l->g;
+	struct buf *b = &g->answer;
+
+	for (;;) {
+		int64_t n;
+
+		assert(buf_room(b) > 0);
+		n = io_read(g->io, l->fd, b->p + b->n, buf_room(b));
+		if (n == IO_AGAIN) {
+			l->can_read = false;
+			return;
+		}
+		if (n == IO_FAIL) {
+			dial_failed(l, "the connection broke");
+			return;
+		}
+		b->n += (size_t)n;
+		if (!answered(l, n == IO_EOF))
+			return;
+	}
+}
+
+void
+dial_event(struct link *l, uint32_t flags)
+{
+	struct agent *g = l->g;
+	const struct io *io = g->io;
+	handle who = pool_handle(&g->links, l);
+
+	if (l->state == LINK_CONNECTING) {
+		int r = io->ops->connected(io->ctx, l->fd);
+
+		if (r == IO_AGAIN)
+			return;
+		if (r == 0) {
+			begin_upgrade(l);
+		} else {
+			io->ops->close(io->ctx, l->fd, true);
+			l->fd = -1;
+			dial_next(l);
+		}
+	} else if (l->state == LINK_UPGRADING) {
+		if (flags & EV_WRITE) {
+			l->can_write = true;
+			send_ask(l);
+		}
+	}
+	if (pool_get(&g->links, who) == NULL || l->state != LINK_UPGRADING)
+		return;
+	if (flags & (EV_READ | EV_HUP))
+		l->can_read = true;
+	/* An answer to half a request is not one: it has to be whole first. */
+	if (l->can_read && g->ask_left.n == 0)
+		read_answer(l);
+}
+
+void
+dial_timer(struct link *l)
+{
+	const struct io *io = l->g->io;
+
+	switch (l->state) {
+	case LINK_CONNECTING:
+		io->ops->close(io->ctx, l->fd, true);
+		l->fd = -1;
+		dial_next(l);
+		break;
+	case LINK_UPGRADING:
+		wipe(l->g->ask.p, l->g->ask.n);
+		dial_failed(l, "no answer to the handshake in time");
+		break;
+	default:
+		dial_failed(l, "the resolver does not answer");
+	}
+}
