@@ -98,6 +98,7 @@ struct file { struct file *next; char *name; uint8_t *p; size_t n; };
 
 struct world_host {
 	struct world *w;
+	struct world_host *machine;     /* itself, or whose processes they are */
 	char name[32];
 	struct addr ip;
 	struct io io;
@@ -126,7 +127,7 @@ struct world {
 	struct world_cfg cfg;
 	uint64_t rng, now_ms, busy;
 	bool moved;             /* something happened in this turn */
-	struct world_host *hosts[HOSTS_MAX];
+	struct world_host *hosts[HOSTS_MAX];    /* a machine's first one first */
 	size_t nhosts;
 	struct wconn **conns;
 	size_t nconns, conn_cap;
@@ -233,6 +234,9 @@ find_link(const struct world *w, const struct world_host *a,
 	for (size_t i = w->nlinks; i-- > 0;) {
 		const struct link *l = &w->links[i];
 
+		if (a == NULL)
+			break;
+
 		if ((l->a == a && (l->b == b || l->b == NULL)) ||
 		    (l->a == b && (l->b == a || l->b == NULL)))
 			return (struct link *)(uintptr_t)l;
@@ -275,9 +279,9 @@ stalled(const struct wconn *c)
 	const struct world_host *a = c->e[0].host, *b = c->e[1].host;
 	const struct link *l;
 
-	if (a == b || a == NULL || b == NULL)
+	if (a == NULL || b == NULL || a->machine == b->machine)
 		return false;
-	l = find_link(a->w, a, b);
+	l = find_link(a->w, a->machine, b->machine);
 	return l != NULL && l->stall;
 }
 
@@ -288,6 +292,8 @@ latency(struct world *w, const struct world_host *a, const struct world_host *b)
 	const struct link *l;
 	uint64_t ms;
 
+	a = a != NULL ? a->machine : NULL;
+	b = b != NULL ? b->machine : NULL;
 	if (a == b)
 		return 0;
 	l = find_link(w, a, b);
@@ -344,14 +350,14 @@ static struct listener *
 listener_at(struct world *w, const struct world_host *from,
     const struct addr *a, const char *path)
 {
-	const struct world_host *h = from;
+	const struct world_host *h = from->machine;
 
 	if (a->family != ADDR_UNIX && !addr_loopback(a))
 		h = host_at(w, a);
 	for (size_t i = 0; i < w->nlisteners; i++) {
 		struct listener *l = w->listeners[i];
 
-		if (l->host != h || l->addr.family != a->family)
+		if (l->host->machine != h || l->addr.family != a->family)
 			continue;
 		if (a->family == ADDR_UNIX ? strcmp(l->path, path) == 0 :
 		    l->addr.port == a->port && (addr_any(&l->addr) ||
@@ -692,9 +698,10 @@ static void
 conn_move(struct world *w, struct wconn *c)
 {
 	if (c->syn_at <= w->now_ms) {
-		const struct world_host *to = host_at(w, &c->to);
+		const struct world_host *to = c->to.family == ADDR_UNIX ||
+		    addr_loopback(&c->to) ? NULL : host_at(w, &c->to);
 		const struct link *l = to == NULL ? NULL :
-		    find_link(w, c->e[0].host, to);
+		    find_link(w, c->e[0].host->machine, to);
 
 		if (l == NULL || !l->stall)
 			conn_syn(w, c);
@@ -1086,6 +1093,7 @@ world_host(struct world *w, const char *name, const char *ip)
 	WANT(w->nhosts < HOSTS_MAX, "too many hosts");
 	w->hosts[w->nhosts++] = h;
 	h->w = w;
+	h->machine = h;
 	snprintf(h->name, sizeof h->name, "%s", name);
 	WANT(addr_parse_ip(&h->ip, text(ip)), ip);
 	h->fds = get_mem(sizeof *h->fds * w->cfg.fds_max);
@@ -1093,6 +1101,20 @@ world_host(struct world *w, const char *name, const char *ip)
 	h->io = (struct io){ &world_ops, h, w->now_ms, 0, NULL };
 	h->io.scratch = get_mem(IO_SCRATCH);
 	world_wall(h, 1700000000000 + w->now_ms);
+	return h;
+}
+
+struct world_host *
+world_process(struct world_host *machine, const char *name)
+{
+	uint8_t area[ADDR_TEXT_MAX];
+	struct buf b = BUF_ON(area);
+	struct world_host *h;
+
+	addr_put_ip(&b, &machine->ip);
+	buf_put_u8(&b, 0);
+	h = world_host(machine->w, name, (const char *)area);
+	h->machine = machine->machine;
 	return h;
 }
 
@@ -1172,7 +1194,8 @@ world_listen(struct world_host *h, const char *where)
 	for (size_t i = 0; i < w->nlisteners; i++) {
 		const struct listener *o = w->listeners[i];
 
-		WANT(o->host != h || o->addr.family != l->addr.family ||
+		WANT(o->host->machine != h->machine ||
+		    o->addr.family != l->addr.family ||
 		    o->addr.port != l->addr.port ||
 		    strcmp(o->path, l->path) != 0 ||
 		    !addr_same_ip(&o->addr, &l->addr), "address in use");
@@ -1223,10 +1246,12 @@ world_cut(struct world *w, struct world_host *a, struct world_host *b)
 {
 	for (size_t i = 0; i < w->nconns; i++) {
 		struct wconn *c = w->conns[i];
-		const struct world_host *x = c->e[0].host, *y = c->e[1].host;
+		const struct world_host *x = c->e[0].host->machine;
+		const struct world_host *y = c->e[1].host;
 
-		if (x == y || y == NULL)
+		if (y == NULL || x == y->machine)
 			continue;
+		y = y->machine;
 		if ((x == a && (b == NULL || y == b)) ||
 		    (y == a && (b == NULL || x == b))) {
 			end_break(w, &c->e[0]);

@@ -3,9 +3,9 @@
  * process and from one seed. It implements struct io (base/io.h), so the real
  * relay and the real agent run in it and cannot tell.
  *
- * A host is one process on one machine: it has an address of its own (and
- * hears 127.0.0.1, ::1 and Unix sockets as private ones), descriptors, files
- * and a source of random bytes. A program on it is two functions, `event` and
+ * A host is one process, usually on a machine of its own: it has an address
+ * (and 127.0.0.1, ::1 and Unix sockets that only its machine hears),
+ * descriptors, files and a source of random bytes. A program on it is two functions, `event` and
  * `step`; a host without a program is played by the test itself, which calls
  * the same io operations by hand.
  *
@@ -62,6 +62,10 @@ uint64_t world_below(struct world *w, uint64_t n);
 /* A host; `ip` is "192.0.2.1" or IPv6. The name is for messages. */
 struct world_host *world_host(struct world *w, const char *name,
     const char *ip);
+/* Another process on the same machine: same address, same loopback, other
+ * descriptors, files and program. */
+struct world_host *world_process(struct world_host *machine,
+    const char *name);
 /* Its world, with now_ms kept up to date; lives as long as the world. */
 const struct io *world_io(struct world_host *h);
 typedef void world_event_fn(void *arg, const struct io *io,
