@@ -127,9 +127,8 @@ parse_rows(struct revoked *r, struct slice text, struct json list,
 		struct revoked_row row = { 0 };
 
 		if (!parse_row(&row, v))
-			return fault(text, v.raw,
-			    "not an entry of the form {\"jti\":...,\"exp\":...}",
-			    at, why);
+			return fault(text, v.raw, "not an entry of the form "
+			    "{\"jti\":...,\"exp\":...}", at, why);
 		if (row.expires_s <= now_s)
 			continue;
 		if (r->n == REVOKED_MAX)

@@ -23,7 +23,7 @@ enum {
 };
 
 struct revoked {
-	uint64_t ended_s;               /* sessions up to this expiry are over */
+	uint64_t ended_s;       /* sessions up to this expiry are over */
 	uint32_t n;
 	struct revoked_row {
 		uint64_t expires_s;
