@@ -163,10 +163,18 @@ put_claims(struct buf *b, const struct keeper *k, const struct ask *q,
 	json_object_end(&o);
 }
 
+static bool
+parse_jti(uint8_t id[JTI_BYTES], struct slice s)
+{
+	struct buf b = buf_of(id, JTI_BYTES);
+
+	return s.n == JTI_CHARS && b64_decode(&b, s, B64_URL_BARE) == E_OK;
+}
+
 static enum err
 answer_issue(struct keeper *k, const struct ask *q, struct answer *a)
 {
-	uint8_t area[CLAIMS_MAX];
+	uint8_t area[CLAIMS_MAX], id[JTI_BYTES];
 	struct buf claims = BUF_ON(area);
 	struct buf jti = BUF_ON(a->jti);
 	struct buf text = BUF_ON(a->text);
@@ -174,7 +182,12 @@ answer_issue(struct keeper *k, const struct ask *q, struct answer *a)
 
 	if (!expiry(&a->expires_s, q->now_s, q->ttl_s))
 		return E_RANGE;
-	rng_put_id(&k->rng, &jti, JTI_BYTES);
+	if (q->text_n == 0)
+		rng_put_id(&k->rng, &jti, JTI_BYTES);
+	else if (parse_jti(id, slice_of(q->text, q->text_n)))
+		buf_put(&jti, slice_of(q->text, q->text_n));
+	else
+		return E_SYNTAX;
 	a->jti_n = to_u16(jti.n);
 	put_claims(&claims, k, q, a);
 	if (!buf_ok(&claims))
@@ -198,14 +211,6 @@ take_claim(struct json v, uint8_t *to, uint16_t *to_n, size_t max)
 
 #define TAKE(a, field, v) \
 	take_claim((v), (a)->field, &(a)->field##_n, sizeof (a)->field)
-
-static bool
-parse_jti(uint8_t id[JTI_BYTES], struct slice s)
-{
-	struct buf b = buf_of(id, JTI_BYTES);
-
-	return s.n == JTI_CHARS && b64_decode(&b, s, B64_URL_BARE) == E_OK;
-}
 
 /* The token's MAC and times are right: is it a session of ours? */
 static enum err

@@ -70,7 +70,9 @@ void keeper_wipe(struct keeper *k);
  *                     not ours, made under another password, ended, or for
  *                     another site than q->site (which may be empty: any).
  *                     E_EXPIRED
- *   ASK_ISSUE         E_OK: text is the token, jti its id, expires_s its
+ *   ASK_ISSUE         q->text: the jti of a session to continue on another
+ *                     site, or empty for a new one. E_SYNTAX: no jti.
+ *                     E_OK: text is the token, jti its id, expires_s its
  *                     expiry (now_s + ttl_s). E_FULL: user and site make it
  *                     longer than ASK_TEXT_MAX. E_RANGE: no such time
  *   ASK_REVOKE        text is a jti, expires_s its expiry. E_OK: over, and

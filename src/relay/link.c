@@ -1,0 +1,645 @@
+/*
+ * Agents. An agent's connection begins as a request for /tunnel; its token
+ * goes to the keeper; then the connection carries a tunnel and nothing else.
+ *
+ * Who owns a name (TUNNEL.md, PROTOCOL.md 4): the process (instance) confirmed
+ * last, while a session of it lives. A hello changes nothing: only the agent's
+ * first frame after the welcome makes the session the name's current one and
+ * ends its predecessor, so a hello that comes late, or whose welcome is lost,
+ * harms nobody. Another process takes over only if it says that it has just
+ * started; one that slept is told that it was replaced.
+ */
+#include "relay/parts.h"
+
+#include <assert.h>
+
+#include "base/num.h"
+#include "codec/b64.h"
+#include "crypto/wsaccept.h"
+
+static const uint8_t link_edges[LINK_STATES] = {
+	[LINK_NEW] = 1 << LINK_PROVISIONAL | 1 << LINK_CLOSING,
+	[LINK_PROVISIONAL] = 1 << LINK_CURRENT | 1 << LINK_CLOSING,
+	[LINK_CURRENT] = 1 << LINK_DRAINING | 1 << LINK_CLOSING,
+	[LINK_DRAINING] = 1 << LINK_CLOSING,
+	[LINK_CLOSING] = 0,
+};
+
+static void
+link_to(struct link *l, enum link_state next)
+{
+	assert(next < LINK_STATES);
+	if (l->state == next)
+		return;
+	assert((link_edges[l->state] & 1u << next) != 0);
+	l->state = (uint8_t)next;
+}
+
+/* The token of `Authorization: Bearer`, empty if there is none. */
+static struct slice
+bearer_token(const struct http_head *h)
+{
+	const struct http_field *f =
+	    http_field_id(h, HTTP_N_AUTHORIZATION, NULL);
+	static const struct slice bearer = SL_INIT("bearer ");
+
+	if (f == NULL || f->value.n <= bearer.n ||
+	    !slice_ieq(slice_head(f->value, bearer.n), bearer))
+		return (struct slice){ NULL, 0 };
+	return slice_trim(slice_from(f->value, bearer.n));
+}
+
+static bool
+speaks_adit(const struct http_head *h)
+{
+	const struct http_field *f = NULL;
+
+	while ((f = http_field_id(h, HTTP_N_SEC_WS_PROTOCOL, f)) != NULL) {
+		if (ws_list_has(f->value, SL("adit.tunnel.1")))
+			return true;
+	}
+	return false;
+}
+
+static void link_begin(struct conn *c, const struct http_head *h);
+
+void
+link_upgrade(struct conn *c, const struct http_head *h)
+{
+	struct relay *r = c->r;
+	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
+	struct slice token = bearer_token(h);
+	struct ask q = { .kind = ASK_TOKEN };
+
+	if (!r->site.main) {
+		reply_error(c, h, 404, SL("Not found"), SL(""));
+	} else if (!h->upgrade_websocket) {
+		reply_error(c, h, 426, SL("Agents connect here by WebSocket; a "
+		    "proxy in front must pass the Upgrade and Connection "
+		    "headers"), SL("Upgrade: websocket\r\n"));
+	} else if (k == NULL || !ws_key_valid(k->value) || !speaks_adit(h)) {
+		reply_error(c, h, 400, SL("Not a handshake of adit.tunnel.1"),
+		    SL(""));
+	} else if (r->stopping) {
+		reply_error(c, h, 503, SL("The relay is stopping"),
+		    SL("Retry-After: 1\r\n"));
+	} else if (r->verdict != NULL && r->verdict->kind == ASK_TOKEN) {
+		link_begin(c, h);
+	} else if (token.n > 0 && token.n <= sizeof q.text) {
+		memcpy(q.text, token.p, token.n);
+		q.text_n = (uint16_t)token.n;
+		auth_ask(c, FOR_TOKEN, &q);
+	} else {
+		reply_json(c, false, 401, SL("{\"error\":\"The token is not "
+		    "right\",\"code\":\"token\"}"), SL(""));
+	}
+}
+
+static bool
+link_send_101(struct conn *c, const struct http_head *h)
+{
+	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
+	uint8_t area[256], accept[WSACCEPT_BYTES];
+	struct buf b = BUF_ON(area);
+
+	wsaccept(accept, k->value);
+	http_put_status_line(&b, 101, SL("Switching Protocols"));
+	buf_lit(&b, "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	    "Sec-WebSocket-Protocol: adit.tunnel.1\r\n");
+	http_put_field(&b, SL("Sec-WebSocket-Accept"),
+	    slice_of(accept, sizeof accept));
+	http_put_end(&b);
+	return conn_send(c, buf_slice(&b)) && c->out.n == 0;
+}
+
+static struct tunnel_limits
+our_limits(const struct relay *r)
+{
+	struct tunnel_limits lim = { .window = WINDOW_INITIAL };
+
+	lim.streams = (uint32_t)min_u64(r->plan.streams, STREAMS_MAX);
+	lim.session = (uint32_t)min_u64((uint64_t)(lim.streams + 1) *
+	    lim.window, CREDIT_MAX);
+	return lim;
+}
+
+static struct link *
+link_make(struct conn *c)
+{
+	struct relay *r = c->r;
+	struct link *l = pool_take(&r->links);
+	struct tunnel_cfg cfg = {
+		.role = TUNNEL_RELAY,
+		.ops = &proxy_ops,
+		.owner = l,
+		.blocks = &r->blocks,
+		.log = r->log,
+		.ours = our_limits(r),
+		.ring_max = RING_MAX,
+		.hello_ms = r->cfg->hello_ms,
+		.hash_n = r->link_hash_n,
+	};
+
+	if (l == NULL)
+		return NULL;
+	memset(l, 0, sizeof *l);
+	io_random(r->io, &cfg.seed, sizeof cfg.seed);
+	cfg.hash = r->link_hash + (size_t)pool_index(&r->links, l) *
+	    r->link_hash_n;
+	memset(cfg.hash, 0, sizeof *cfg.hash * cfg.hash_n);
+	l->r = r;
+	l->peer = c->peer;
+	l->credential = r->verdict->credential;
+	if (tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK)
+		return l;
+	pool_give(&r->links, l);
+	return NULL;
+}
+
+/* The token was looked at: the connection becomes a tunnel, or is refused. */
+static void
+link_begin(struct conn *c, const struct http_head *h)
+{
+	struct relay *r = c->r;
+	struct link *l;
+
+	if (r->verdict->result != E_OK) {
+		LOGF(r->log, LOG_WARN, "relay", "agent refused: wrong token",
+		    log_u("conn", pool_index(&r->conns, c)));
+		reply_json(c, false, 401, SL("{\"error\":\"The token is not "
+		    "right\",\"code\":\"token\"}"), SL(""));
+		return;
+	}
+	l = link_make(c);
+	if (l == NULL) {
+		reply_error(c, h, 503, SL("The relay has no room for another "
+		    "agent"), SL("Retry-After: 5\r\n"));
+		return;
+	}
+	if (!link_send_101(c, h)) {
+		tunnel_free(&l->t, RESET_NONE);
+		pool_give(&r->links, l);
+		conn_close(c, true);
+		return;
+	}
+	l->fd = c->fd;
+	c->fd = -1;
+	l->by_addr = c->by_addr;
+	c->by_addr = NULL;
+	l->rd = l->wr = true;
+	conn_close(c, false);
+	r->io->ops->bulk(r->io->ctx, l->fd);
+	if (!r->io->ops->watch(r->io->ctx, l->fd, pool_handle(&r->links, l)))
+		l->dead = true;
+}
+
+/* The name's current session, NULL if it has none. */
+static struct link *
+link_current(const struct relay *r, struct slice name)
+{
+	for (uint32_t i = 0; i < r->links.fresh; i++) {
+		struct link *l = pool_at(&r->links, i);
+
+		if (pool_live(&r->links, i) && !l->dead &&
+		    l->state == LINK_CURRENT &&
+		    slice_eq(name_slice(&l->name), name))
+			return l;
+	}
+	return NULL;
+}
+
+/*
+ * The process that owns the name: of its sessions that live, current or
+ * draining, the one confirmed last.
+ */
+static const struct link *
+link_owner(const struct relay *r, struct slice name)
+{
+	const struct link *found = NULL;
+
+	for (uint32_t i = 0; i < r->links.fresh; i++) {
+		const struct link *l = pool_at(&r->links, i);
+
+		if (pool_live(&r->links, i) && !l->dead &&
+		    (l->state == LINK_CURRENT || l->state == LINK_DRAINING) &&
+		    slice_eq(name_slice(&l->name), name) &&
+		    (found == NULL || l->seq > found->seq))
+			found = l;
+	}
+	return found;
+}
+
+/* May this session's process have the name? */
+static bool
+link_may_own(const struct link *l)
+{
+	const struct link *o = link_owner(l->r, name_slice(&l->name));
+
+	return o == NULL || l->start ||
+	    memcmp(o->instance, l->instance, sizeof l->instance) == 0;
+}
+
+static void
+link_refuse(struct link *l, struct slice code)
+{
+	uint8_t area[128];
+	struct buf b = BUF_ON(area);
+
+	refused_put(&b, code);
+	LOGF(l->r->log, LOG_WARN, "relay", "agent refused",
+	    log_s("agent", name_slice(&l->name)), log_s("code", code));
+	tunnel_text(&l->t, buf_slice(&b));
+	tunnel_close(&l->t, CLOSE_REFUSED);
+}
+
+static bool
+link_set_apps(struct link *l, const struct hello *hello)
+{
+	for (size_t i = 0; i < hello->napps; i++) {
+		const struct hello_app *from = &hello->apps[i];
+		struct link_app *to = &l->apps[i];
+
+		if (from->host.n > sizeof to->host ||
+		    from->origin.n > sizeof to->origin)
+			return false;
+		name_set(&to->name, from->name);
+		to->kind = from->kind;
+		to->is_public = from->is_public;
+		to->host_n = (uint8_t)from->host.n;
+		memcpy(to->host, from->host.n > 0 ? from->host.p : to->host,
+		    from->host.n);
+		to->origin_n = (uint8_t)from->origin.n;
+		memcpy(to->origin, from->origin.n > 0 ? from->origin.p :
+		    to->origin, from->origin.n);
+	}
+	l->napps = (uint16_t)hello->napps;
+	return true;
+}
+
+/* The id the agent had before, unless another agent has it now. */
+static void
+link_set_tunnel_id(struct link *l, struct slice wanted)
+{
+	struct relay *r = l->r;
+	uint8_t raw[9];
+	struct buf b = buf_of(l->tunnel_id.b, sizeof l->tunnel_id.b);
+	struct slice kept = kept_tunnel_id(r, name_slice(&l->name));
+
+	if (kept.n > 0) {
+		name_set(&l->tunnel_id, kept);
+		return;
+	}
+	if (wanted.n == HELLO_TUNNEL_ID_BYTES && !kept_has_id(r, wanted)) {
+		name_set(&l->tunnel_id, wanted);
+		return;
+	}
+	io_random(r->io, raw, sizeof raw);
+	b64_encode(&b, slice_of(raw, sizeof raw), B64_URL_BARE);
+	l->tunnel_id.n = (uint8_t)b.n;
+}
+
+/* Public only where both sides say so: the agent's option and --public. */
+static void
+link_set_public(struct link *l)
+{
+	for (size_t i = 0; i < l->napps; i++) {
+		uint8_t area[2 * NAME_BYTES + 1];
+		struct buf full = BUF_ON(area);
+		bool said = false;
+
+		buf_put(&full, name_slice(&l->name));
+		buf_lit(&full, "/");
+		buf_put(&full, name_slice(&l->apps[i].name));
+		for (size_t j = 0; j < l->r->cfg->npublics; j++)
+			said = said || slice_eq(l->r->cfg->publics[j],
+			    buf_slice(&full));
+		l->apps[i].is_public = l->apps[i].is_public && said;
+	}
+}
+
+/* The URLs of the agent's apps, as the relay would print them. */
+static void
+welcome_urls(struct link *l, struct welcome *w, struct buf *area)
+{
+	struct relay *r = l->r;
+	struct site any = { .main = false };
+	uint8_t host[300];
+	struct buf h = BUF_ON(host);
+
+	site_main_host(r, &h, &any.secure);
+	any.host = buf_slice(&h);
+	for (size_t i = 0; i < l->napps && w->nurls < HELLO_URLS_MAX; i++) {
+		size_t at = area->n;
+		struct slice name = name_slice(&l->apps[i].name);
+		bool ok;
+
+		if (slice_eq(name, r->cfg->root))
+			ok = site_put_main(area, r, &any);
+		else
+			ok = site_put_app(area, r, &any, name);
+		if (ok && buf_lit(area, "/") && buf_ok(area) &&
+		    area->n - at <= HELLO_URL_BYTES)
+			w->urls[w->nurls++] = slice_of(area->p + at,
+			    area->n - at);
+		else
+			area->n = at;
+	}
+}
+
+static void
+link_welcome(struct link *l, const struct hello *hello)
+{
+	struct relay *r = l->r;
+	uint8_t raw[HELLO_SESSION_BYTES], session[HELLO_SESSION_CHARS];
+	struct buf id = BUF_ON(session);
+	struct buf text = buf_of(r->area, HELLO_MAX);
+	struct buf urls = buf_of(r->area + HELLO_MAX, 64 * 1024);
+	struct welcome w = { .limits = our_limits(r) };
+
+	io_random(r->io, raw, sizeof raw);
+	io_random(r->io, w.secret, sizeof w.secret);
+	b64_encode(&id, slice_of(raw, sizeof raw), B64_URL_BARE);
+	w.session = buf_slice(&id);
+	w.tunnel_id = name_slice(&l->tunnel_id);
+	w.limits.streams = tunnel_streams_limit(&l->t, hello->limits.streams);
+	for (size_t i = 0; i < l->napps; i++)
+		kept_bind_port(r, name_slice(&l->apps[i].name));
+	welcome_urls(l, &w, &urls);
+	if (!welcome_put(&text, &w)) {
+		buf_reset(&text);
+		w.nurls = 0;
+		welcome_put(&text, &w);
+	}
+	link_to(l, LINK_PROVISIONAL);
+	tunnel_welcome(&l->t, buf_slice(&text), &hello->limits);
+}
+
+void
+link_hello(void *owner, struct slice json)
+{
+	struct link *l = owner;
+	static struct hello hello;      /* large; used within this call only */
+
+	if (hello_parse(&hello, json) != E_OK) {
+		LOGF(l->r->log, LOG_WARN, "relay", "agent's hello is malformed");
+		tunnel_close(&l->t, CLOSE_PROTOCOL);
+		return;
+	}
+	name_set(&l->name, hello.name);
+	name_set(&l->version, slice_head(hello.version, NAME_BYTES));
+	memcpy(l->instance, hello.instance, sizeof l->instance);
+	l->start = hello.start;
+	if (hello.resume) {
+		link_refuse(l, SL("unknown-session"));
+	} else if (!link_may_own(l)) {
+		link_refuse(l, SL("replaced"));
+	} else if (!link_set_apps(l, &hello)) {
+		tunnel_close(&l->t, CLOSE_PROTOCOL);
+	} else {
+		link_set_public(l);
+		link_set_tunnel_id(l, hello.tunnel_id);
+		link_welcome(l, &hello);
+	}
+}
+
+/* End what the confirmed session `l` succeeds. */
+static void
+link_succeed(struct link *l)
+{
+	struct relay *r = l->r;
+
+	for (uint32_t i = 0; i < r->links.fresh; i++) {
+		struct link *o = pool_at(&r->links, i);
+		bool same;
+
+		if (!pool_live(&r->links, i) || o == l || o->dead ||
+		    !slice_eq(name_slice(&o->name), name_slice(&l->name)))
+			continue;
+		same = memcmp(o->instance, l->instance,
+		    sizeof l->instance) == 0;
+		if (o->state == LINK_CURRENT ||
+		    (o->state == LINK_DRAINING && !same) ||
+		    (o->state == LINK_PROVISIONAL && o->seq < l->seq))
+			tunnel_close(&o->t, same ? CLOSE_DONE :
+			    CLOSE_REPLACED);
+	}
+}
+
+void
+link_confirmed(void *owner)
+{
+	struct link *l = owner;
+	struct relay *r = l->r;
+
+	if (!link_may_own(l)) {
+		tunnel_close(&l->t, CLOSE_REPLACED);
+		return;
+	}
+	l->seq = ++r->link_seq;
+	l->since_wall_ms = r->io->wall_ms;
+	link_succeed(l);
+	link_to(l, LINK_CURRENT);
+	kept_set_tunnel_id(r, name_slice(&l->name),
+	    name_slice(&l->tunnel_id));
+	LOGF(r->log, LOG_INFO, "relay", "agent connected",
+	    log_s("agent", name_slice(&l->name)),
+	    log_u("apps", l->napps));
+}
+
+void
+link_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
+{
+	struct link *l = owner;
+
+	LOGF(l->r->log, LOG_INFO, "relay", "agent leaves",
+	    log_s("agent", name_slice(&l->name)), log_u("reason", reason),
+	    log_u("within_ms", ms));
+	if (l->state == LINK_CURRENT)
+		link_to(l, LINK_DRAINING);
+}
+
+bool
+link_any(const struct relay *r)
+{
+	for (uint32_t i = 0; i < r->links.fresh; i++) {
+		const struct link *l = pool_at(&r->links, i);
+
+		if (pool_live(&r->links, i) && !l->dead &&
+		    l->state == LINK_CURRENT)
+			return true;
+	}
+	return false;
+}
+
+static bool
+link_has_app(const struct link *l, struct slice app, uint16_t *index)
+{
+	for (size_t i = 0; i < l->napps; i++) {
+		if (slice_eq(name_slice(&l->apps[i].name), app)) {
+			*index = (uint16_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct slice
+cut_agent(struct slice *name)
+{
+	for (size_t i = 0; i + 1 < name->n; i++) {
+		if (name->p[i] == '-' && name->p[i + 1] == '-') {
+			struct slice agent = slice_from(*name, i + 2);
+
+			*name = slice_head(*name, i);
+			return agent;
+		}
+	}
+	return (struct slice){ NULL, 0 };
+}
+
+/*
+ * NAME--AGENT: that agent's. NAME: of the agents of the credential that holds
+ * it, the one that connected last.
+ */
+struct link *
+link_find_app(struct relay *r, struct slice name, uint16_t *index)
+{
+	struct slice agent = cut_agent(&name);
+	struct link *found = NULL;
+	uint16_t i = 0;
+
+	if (agent.n > 0) {
+		found = link_current(r, agent);
+		return found != NULL && link_has_app(found, name, index) ?
+		    found : NULL;
+	}
+	for (uint32_t k = 0; k < r->links.fresh; k++) {
+		struct link *l = pool_at(&r->links, k);
+
+		if (pool_live(&r->links, k) && !l->dead &&
+		    l->state == LINK_CURRENT && link_has_app(l, name, &i) &&
+		    (found == NULL || l->seq > found->seq)) {
+			found = l;
+			*index = i;
+		}
+	}
+	return found;
+}
+
+static void
+link_lost(struct link *l, const char *why)
+{
+	if (l->dead)
+		return;
+	l->dead = true;
+	LOGF(l->r->log, LOG_INFO, "relay", "agent gone",
+	    log_s("agent", name_slice(&l->name)), log_c("why", why),
+	    log_u("close_code", tunnel_close_code(&l->t)));
+}
+
+static void
+link_read(struct link *l)
+{
+	struct relay *r = l->r;
+	size_t done = 0;
+
+	while (l->rd && !l->dead && done < TURN_BYTES) {
+		int64_t n = io_read(r->io, l->fd, r->io->scratch, IO_SCRATCH);
+
+		if (n == IO_AGAIN) {
+			l->rd = false;
+			break;
+		}
+		if (n <= 0) {
+			link_lost(l, "connection ended");
+			break;
+		}
+		done += (size_t)n;
+		r->stable = r->io->scratch;
+		r->stable_n = (size_t)n;
+		tunnel_input(&l->t, r->io->scratch, (size_t)n, r->io->now_ms);
+		gather_flush(r);
+		r->stable = NULL;
+	}
+}
+
+static void
+link_write(struct link *l)
+{
+	struct relay *r = l->r;
+	size_t done = 0;
+
+	while (l->wr && !l->dead && done < TURN_BYTES) {
+		size_t n = tunnel_output(&l->t, r->io->scratch, OUT_BYTES +
+		    4096, r->io->now_ms);
+		int64_t w;
+
+		if (n == 0)
+			break;
+		w = io_write(r->io, l->fd, slice_of(r->io->scratch, n));
+		if (w == IO_FAIL) {
+			link_lost(l, "connection broke");
+			break;
+		}
+		if (w < (int64_t)n) {
+			size_t sent = w > 0 ? (size_t)w : 0;
+
+			l->wr = w > 0 && l->wr;
+			tunnel_unsent(&l->t, slice_of(r->io->scratch + sent,
+			    n - sent));
+		}
+		done += n;
+	}
+}
+
+void
+link_event(struct link *l, uint32_t flags)
+{
+	if ((flags & (EV_READ | EV_HUP)) != 0)
+		l->rd = true;
+	if ((flags & EV_WRITE) != 0)
+		l->wr = true;
+	if (!l->dead)
+		link_read(l);
+}
+
+/* A closing link may stay until its Close frame is out. */
+static void
+link_close_when_out(struct link *l)
+{
+	struct relay *r = l->r;
+
+	if (l->state != LINK_CLOSING) {
+		link_to(l, LINK_CLOSING);
+		l->close_ms = r->io->now_ms + LINGER_MS;
+	}
+	if (tunnel_close_code(&l->t) != 0 || r->io->now_ms >= l->close_ms)
+		link_lost(l, "closed");
+}
+
+/* Read, step and write; frees it once it is dead. When to come back. */
+uint64_t
+link_turn(struct link *l)
+{
+	struct relay *r = l->r;
+	uint64_t due = TIMER_NEVER;
+
+	if (!l->dead && l->rd)
+		link_read(l);
+	if (!l->dead && tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT)
+		link_lost(l, "no sign of life");
+	if (!l->dead)
+		link_write(l);
+	if (!l->dead && tunnel_state(&l->t) == TUNNEL_CLOSED)
+		link_close_when_out(l);
+	if (!l->dead) {
+		if (l->rd || (l->wr && tunnel_wants(&l->t, r->io->now_ms)))
+			return r->io->now_ms;
+		return l->state == LINK_CLOSING ? l->close_ms : due;
+	}
+	tunnel_free(&l->t, RESET_NONE);
+	r->io->ops->close(r->io->ctx, l->fd, false);
+	peer_drop(r, l->by_addr);
+	pool_give(&r->links, l);
+	return r->io->now_ms;
+}

@@ -1,0 +1,502 @@
+/*
+ * The relay's own answers: JSON for programs, pages for people.
+ *
+ * Pages are built in one fixed area and are plain HTML with a style sheet and
+ * a script of ours; the policy allows nothing else. Everything that came from
+ * outside goes through buf_put_html. They work without the script.
+ */
+#include "relay/parts.h"
+
+#include "base/asset.h"
+#include "base/num.h"
+#include "codec/date.h"
+#include "codec/json.h"
+
+enum { HEAD_AREA = 64 * 1024 };         /* the rest of the area is body */
+
+static struct buf
+body_buf(struct relay *r)
+{
+	return buf_of(r->area + HEAD_AREA, AREA_BYTES - HEAD_AREA);
+}
+
+static void
+put_security(struct buf *b, const struct reply *rep)
+{
+	buf_lit(b, "Content-Security-Policy: default-src 'none'; "
+	    "style-src 'self'; script-src 'self'; connect-src 'self'; "
+	    "img-src 'self'; base-uri 'none'; form-action 'self'");
+	if (rep->form_to.n > 0) {
+		buf_lit(b, " ");
+		buf_put(b, rep->form_to);
+	}
+	buf_lit(b, "; frame-ancestors 'none'\r\n"
+	    "X-Content-Type-Options: nosniff\r\n"
+	    "X-Frame-Options: DENY\r\n"
+	    "Referrer-Policy: no-referrer\r\n");
+	if (!rep->cache)
+		buf_lit(b, "Cache-Control: no-store\r\n");
+}
+
+void
+reply_send(struct conn *c, bool head_only, const struct reply *rep)
+{
+	struct relay *r = c->r;
+	struct buf b = buf_of(r->area, HEAD_AREA);
+
+	c->keep = c->keep && c->body_done && !r->stopping;
+	http_put_status_line(&b, rep->status, http_reason(rep->status));
+	buf_lit(&b, "Date: ");
+	date_put_http(&b, (int64_t)(r->io->wall_ms / 1000));
+	buf_lit(&b, "\r\n");
+	if (rep->type.n > 0)
+		http_put_field(&b, SL("Content-Type"), rep->type);
+	if (rep->status != 304)
+		http_put_field_dec(&b, SL("Content-Length"), rep->body.n);
+	put_security(&b, rep);
+	buf_put(&b, rep->extra);
+	if (!c->keep)
+		buf_lit(&b, "Connection: close\r\n");
+	else if (c->minor == 0)
+		buf_lit(&b, "Connection: keep-alive\r\n");
+	http_put_end(&b);
+	if (!buf_ok(&b)) {
+		conn_close(c, true);
+		return;
+	}
+	if (!head_only && rep->body.p == r->area + HEAD_AREA) {
+		/* One write: the body goes right behind the head. */
+		memmove(r->area + b.n, rep->body.p, rep->body.n);
+		b.n += rep->body.n;
+		conn_send(c, slice_of(r->area, b.n));
+	} else if (conn_send(c, buf_slice(&b)) && !head_only) {
+		conn_send(c, rep->body);
+	}
+	conn_answered(c);
+}
+
+void
+reply_json(struct conn *c, bool head_only, unsigned status,
+    struct slice json, struct slice extra)
+{
+	struct reply rep = { .status = status, .extra = extra, .body = json,
+		.type = SL("application/json; charset=utf-8") };
+
+	reply_send(c, head_only, &rep);
+}
+
+static void
+page_open(struct buf *b, struct slice title, struct slice head_extra)
+{
+	buf_lit(b, "<!doctype html>\n<html lang=\"en\">\n<head>\n"
+	    "<meta charset=\"utf-8\">\n"
+	    "<meta name=\"viewport\" "
+	    "content=\"width=device-width, initial-scale=1\">\n"
+	    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+	buf_put_html(b, title);
+	buf_lit(b, "</title>\n"
+	    "<link rel=\"stylesheet\" href=\"/_adit/assets/adit.css\">\n");
+	buf_put(b, head_extra);
+	buf_lit(b, "</head>\n<body>\n");
+}
+
+static void
+page_send(struct conn *c, bool head_only, unsigned status, struct buf *b,
+    struct slice extra, struct slice form_to)
+{
+	struct reply rep = { .status = status, .extra = extra,
+		.type = SL("text/html; charset=utf-8"),
+		.form_to = form_to, .body = buf_slice(b) };
+
+	buf_lit(b, "</body>\n</html>\n");
+	if (!buf_ok(b)) {
+		rep.status = 500;
+		rep.body = SL("The page is too large\n");
+	}
+	reply_send(c, head_only, &rep);
+}
+
+/* What a person can do about it, by status. */
+static struct slice
+advice(unsigned status)
+{
+	switch (status) {
+	case 502:
+	case 503:
+	case 504:
+		return SL("This page tries again by itself every few seconds. "
+		    "If it does not come back, look whether the agent and the "
+		    "app run on the machine behind the relay.");
+	case 403:
+		return SL("Open the page from its own address and try again.");
+	case 404:
+		return SL("Check the address.");
+	case 421:
+		return SL("The relay answers only under the names it was "
+		    "configured with (--domain, --public-url, --app-domain).");
+	default:
+		return SL("");
+	}
+}
+
+static void
+page_error(struct conn *c, bool head_only, unsigned status,
+    struct slice text, struct slice extra)
+{
+	struct buf b = body_buf(c->r);
+	bool retry = status >= 502 && status <= 504;
+
+	page_open(&b, text, retry ?
+	    SL("<meta http-equiv=\"refresh\" content=\"3\">\n") : SL(""));
+	buf_lit(&b, "<main class=\"card\">\n<p class=\"code\">");
+	buf_put_dec(&b, status);
+	buf_lit(&b, "</p>\n<h1>");
+	buf_put_html(&b, text);
+	buf_lit(&b, "</h1>\n<p>");
+	buf_put(&b, advice(status));
+	buf_lit(&b, "</p>\n");
+	if (retry)
+		buf_lit(&b, "<p role=\"status\" class=\"quiet\">Trying again"
+		    "…</p>\n");
+	buf_lit(&b, "</main>\n");
+	page_send(c, head_only, status, &b, extra, SL(""));
+}
+
+void
+reply_error(struct conn *c, const struct http_head *h, unsigned status,
+    struct slice text, struct slice extra)
+{
+	struct buf b = body_buf(c->r);
+	struct json_out o = json_out_on(&b);
+	bool head_only = h->verb == HTTP_V_HEAD;
+
+	if (site_is_navigation(h)) {
+		page_error(c, head_only, status, text, extra);
+		return;
+	}
+	json_object(&o);
+	json_pair_string(&o, SL("error"), text);
+	json_object_end(&o);
+	reply_json(c, head_only, status, buf_slice(&b), extra);
+}
+
+void
+reply_redirect(struct conn *c, bool head_only, struct slice location,
+    struct slice extra)
+{
+	struct buf b = body_buf(c->r);
+	struct reply rep = { .status = 303 };
+
+	http_put_field(&b, SL("Location"), location);
+	buf_put(&b, extra);
+	rep.extra = buf_slice(&b);
+	if (!buf_ok(&b)) {
+		rep.status = 500;
+		rep.extra = SL("");
+	}
+	reply_send(c, head_only, &rep);
+}
+
+static void
+put_hidden(struct buf *b, struct slice name, struct slice value)
+{
+	buf_lit(b, "<input type=\"hidden\" name=\"");
+	buf_put(b, name);
+	buf_lit(b, "\" value=\"");
+	buf_put_html(b, value);
+	buf_lit(b, "\">\n");
+}
+
+/* The form may lead on to the app's site that sent the person here. */
+static struct slice
+form_target(struct relay *r, struct slice next, struct buf *b)
+{
+	struct slice path;
+	struct site to;
+
+	if (site_of_url(r, &r->site, next, &to, &path))
+		site_put_origin(b, &to);
+	return buf_slice(b);
+}
+
+void
+page_login(struct conn *c, bool head_only, unsigned status,
+    struct slice next, struct slice nonce, struct slice error,
+    struct slice extra)
+{
+	struct relay *r = c->r;
+	struct buf b = body_buf(r);
+	uint8_t area[512];
+	struct buf to = BUF_ON(area);
+
+	page_open(&b, SL("Log in - adit"), SL(""));
+	buf_lit(&b, "<main class=\"card\">\n<h1>Log in</h1>\n");
+	if (error.n > 0) {
+		buf_lit(&b, "<p class=\"bad\" role=\"alert\" id=\"error\">");
+		buf_put_html(&b, error);
+		buf_lit(&b, "</p>\n");
+	}
+	buf_lit(&b, "<form method=\"post\" action=\"/_adit/login\">\n"
+	    "<label for=\"password\">Password</label>\n"
+	    "<input id=\"password\" name=\"password\" type=\"password\" "
+	    "autocomplete=\"current-password\" required autofocus>\n");
+	put_hidden(&b, SL("next"), next);
+	put_hidden(&b, SL("h"), nonce);
+	buf_lit(&b, "<button type=\"submit\">Log in</button>\n</form>\n");
+	if (!r->site.secure && !addr_loopback(&r->site.client))
+		buf_lit(&b, "<p class=\"warn\">This connection is not "
+		    "encrypted: whoever is on the way can read the password."
+		    "</p>\n");
+	buf_lit(&b, "</main>\n");
+	page_send(c, head_only, status, &b, extra, form_target(r, next, &to));
+}
+
+/* The app's address for this person: its own site, or the shared one. */
+static bool
+put_app_url(struct buf *b, struct relay *r, const struct link *l,
+    const struct link_app *app)
+{
+	uint16_t i;
+	struct slice name = name_slice(&app->name);
+	uint8_t area[NAME_BYTES];
+	struct buf full = BUF_ON(area);
+
+	if (r->cfg->root.n > 0 && link_find_app(r, r->cfg->root, &i) == l &&
+	    &l->apps[i] == app) {
+		if (r->site.main)
+			return buf_lit(b, "/");
+		site_put_main(b, r, &r->site);
+		return buf_lit(b, "/");
+	}
+	if (link_find_app(r, name, &i) != l) {
+		buf_put(&full, name);
+		buf_lit(&full, "--");
+		buf_put(&full, name_slice(&l->name));
+		name = buf_slice(&full);
+	}
+	return site_put_app(b, r, &r->site, name) && buf_lit(b, "/");
+}
+
+static void
+put_app(struct buf *b, struct relay *r, const struct link *l,
+    const struct link_app *app)
+{
+	uint8_t area[512];
+	struct buf url = BUF_ON(area);
+
+	buf_lit(b, "<li><span class=\"app\">");
+	buf_put_html(b, name_slice(&app->name));
+	buf_lit(b, "</span>");
+	if (put_app_url(&url, r, l, app) && buf_ok(&url)) {
+		buf_lit(b, "<a class=\"button\" href=\"");
+		buf_put_html(b, buf_slice(&url));
+		buf_lit(b, "\">Open</a>");
+	} else {
+		buf_lit(b, "<span class=\"quiet\">no address: start the relay "
+		    "with --root, --app-ports or --app-domain</span>");
+	}
+	buf_lit(b, "</li>\n");
+}
+
+static void
+put_agent(struct buf *b, struct relay *r, const struct link *l)
+{
+	struct tunnel_stats st = tunnel_stats(&l->t);
+
+	buf_lit(b, "<section class=\"card\">\n<h2>");
+	buf_put_html(b, name_slice(&l->name));
+	buf_lit(b, "</h2>\n<p class=\"quiet\">");
+	buf_put(b, l->state == LINK_DRAINING ? SL("leaving") :
+	    SL("connected"));
+	buf_lit(b, ", adit ");
+	buf_put_html(b, name_slice(&l->version));
+	buf_lit(b, ", ");
+	buf_put_dec(b, st.streams);
+	buf_lit(b, " open");
+	if (st.rtt_ms > 0) {
+		buf_lit(b, ", ");
+		buf_put_dec(b, st.rtt_ms);
+		buf_lit(b, " ms away");
+	}
+	buf_lit(b, "</p>\n<ul class=\"apps\">\n");
+	for (size_t i = 0; i < l->napps; i++)
+		put_app(b, r, l, &l->apps[i]);
+	buf_lit(b, "</ul>\n</section>\n");
+}
+
+static bool
+link_is_up(const struct relay *r, uint32_t i)
+{
+	const struct link *l = pool_at(&r->links, i);
+
+	return pool_live(&r->links, i) && !l->dead &&
+	    l->state == LINK_CURRENT;
+}
+
+void
+page_dashboard(struct conn *c, bool head_only, const struct session *s)
+{
+	struct relay *r = c->r;
+	struct buf b = body_buf(r);
+	bool any = false;
+
+	(void)s;
+	page_open(&b, SL("adit"),
+	    SL("<script src=\"/_adit/assets/dashboard.js\" defer></script>\n"));
+	buf_lit(&b, "<header><h1>adit</h1>");
+	if (!r->cfg->no_login)
+		buf_lit(&b, "<button id=\"logout\" type=\"button\">Log out"
+		    "</button>");
+	buf_lit(&b, "</header>\n");
+	if (r->cfg->no_login)
+		buf_lit(&b, "<p class=\"warn\">This relay asks nobody to log "
+		    "in: everybody who reaches it can use these apps.</p>\n");
+	if (r->site.kind == SITE_SHARED)
+		buf_lit(&b, "<p class=\"warn\">The app at this site's root "
+		    "shares it with this page, and is trusted with all that "
+		    "its visitors may do.</p>\n");
+	buf_lit(&b, "<p id=\"stale\" class=\"warn\" role=\"status\" hidden>"
+	    "The relay does not answer; what you see may be old.</p>\n"
+	    "<main id=\"agents\">\n");
+	for (uint32_t i = 0; i < r->links.fresh; i++) {
+		if (link_is_up(r, i)) {
+			put_agent(&b, r, pool_at(&r->links, i));
+			any = true;
+		}
+	}
+	if (!any) {
+		buf_lit(&b, "<section class=\"card\">\n<h2>No agent is "
+		    "connected</h2>\n<p>On the machine that runs the app, with "
+		    "RELAY_TOKEN set to this relay's token:</p>\n"
+		    "<pre>adit agent --relay ");
+		site_put_main(&b, r, &r->site);
+		buf_lit(&b, " --app web=127.0.0.1:3000</pre>\n</section>\n");
+	}
+	buf_lit(&b, "</main>\n");
+	page_send(c, head_only, 200, &b, SL(""), SL(""));
+}
+
+static void
+status_agent(struct json_out *o, struct relay *r, const struct link *l)
+{
+	struct tunnel_stats st = tunnel_stats(&l->t);
+
+	json_object(o);
+	json_pair_string(o, SL("name"), name_slice(&l->name));
+	json_pair_string(o, SL("tunnelId"), name_slice(&l->tunnel_id));
+	json_pair_string(o, SL("version"), name_slice(&l->version));
+	json_pair_u64(o, SL("since"), l->since_wall_ms / 1000);
+	json_pair_u64(o, SL("streams"), st.streams);
+	json_pair_u64(o, SL("rttMs"), st.rtt_ms);
+	json_pair_u64(o, SL("bytesFromAgent"), st.bytes_in);
+	json_pair_u64(o, SL("bytesToAgent"), st.bytes_out);
+	json_name(o, SL("apps"));
+	json_array(o);
+	for (size_t i = 0; i < l->napps; i++) {
+		uint8_t area[512];
+		struct buf url = BUF_ON(area);
+
+		json_object(o);
+		json_pair_string(o, SL("name"), name_slice(&l->apps[i].name));
+		if (put_app_url(&url, r, l, &l->apps[i]) && buf_ok(&url))
+			json_pair_string(o, SL("url"), buf_slice(&url));
+		json_object_end(o);
+	}
+	json_array_end(o);
+	json_object_end(o);
+}
+
+void
+page_status(struct conn *c, bool head_only, bool names)
+{
+	struct relay *r = c->r;
+	struct buf b = body_buf(r);
+	struct json_out o = json_out_on(&b);
+
+	json_object(&o);
+	json_pair_bool(&o, SL("tunnelConnected"), link_any(r));
+	json_pair_u64(&o, SL("uptime"),
+	    (r->io->now_ms - r->started_ms) / 1000);
+	json_pair_string(&o, SL("version"), r->cfg->version);
+	if (names) {
+		json_name(&o, SL("agents"));
+		json_array(&o);
+		for (uint32_t i = 0; i < r->links.fresh; i++) {
+			if (link_is_up(r, i))
+				status_agent(&o, r, pool_at(&r->links, i));
+		}
+		json_array_end(&o);
+	}
+	json_object_end(&o);
+	if (buf_ok(&b))
+		reply_json(c, head_only, 200, buf_slice(&b), SL(""));
+	else
+		reply_json(c, head_only, 500,
+		    SL("{\"error\":\"The answer is too large\"}"), SL(""));
+}
+
+void
+page_health(struct conn *c, bool head_only)
+{
+	struct relay *r = c->r;
+	struct buf b = body_buf(r);
+	struct json_out o = json_out_on(&b);
+	uint8_t area[DATE_ISO_BYTES];
+	struct buf date = BUF_ON(area);
+	uint64_t agents = 0;
+
+	for (uint32_t i = 0; i < r->links.fresh; i++)
+		agents += link_is_up(r, i);
+	date_put_iso(&date, (int64_t)r->io->wall_ms);
+	json_object(&o);
+	json_pair_string(&o, SL("status"), SL("healthy"));
+	json_pair_string(&o, SL("version"), r->cfg->version);
+	json_pair_u64(&o, SL("uptime"),
+	    (r->io->now_ms - r->started_ms) / 1000);
+	json_name(&o, SL("connections"));
+	json_object(&o);
+	json_pair_u64(&o, SL("agents"), agents);
+	json_pair_u64(&o, SL("clients"), r->conns.used);
+	json_pair_u64(&o, SL("streams"), r->streams.used);
+	json_object_end(&o);
+	json_pair_string(&o, SL("timestamp"), buf_slice(&date));
+	json_object_end(&o);
+	reply_json(c, head_only, 200, buf_slice(&b), SL(""));
+}
+
+static const struct asset *
+asset_find(struct slice path)
+{
+	if (path.n == 0)
+		return NULL;
+	path = slice_from(path, 1);
+	for (size_t i = 0; i < assets_n; i++) {
+		if (slice_eq(assets[i].path, path))
+			return &assets[i];
+	}
+	return NULL;
+}
+
+void
+page_asset(struct conn *c, const struct http_head *h, struct slice path)
+{
+	const struct asset *a = asset_find(path);
+	const struct http_field *f = http_field_get(h, SL("if-none-match"));
+	struct buf b = body_buf(c->r);
+	struct reply rep = { .status = 200, .cache = true };
+
+	if (a == NULL) {
+		reply_error(c, h, 404, SL("Not found"), SL(""));
+		return;
+	}
+	http_put_field(&b, SL("ETag"), a->etag);
+	buf_lit(&b, "Cache-Control: public, max-age=300\r\n");
+	rep.extra = buf_slice(&b);
+	if (f != NULL && slice_eq(f->value, a->etag)) {
+		rep.status = 304;
+	} else {
+		rep.type = a->type;
+		rep.body = a->body;
+	}
+	reply_send(c, h->verb == HTTP_V_HEAD, &rep);
+}

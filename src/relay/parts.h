@@ -1,0 +1,534 @@
+/*
+ * The relay's inside: the records that its files share. Not for others.
+ *
+ *   plan.c     sizes of all pools
+ *   relay.c    making it, dispatching events, the turn, stopping
+ *   peers.c    listening sockets, connections per address
+ *   conn.c     a client's connection: heads in, bytes out, deadlines
+ *   site.c     which site a request is for, and who may send it (pure)
+ *   rewrite.c  heads as the app and as the client shall see them (pure)
+ *   auth.c     sessions, login, logout, the handover to app sites
+ *   own.c      the relay's own paths
+ *   page.c     its pages and JSON texts
+ *   proxy.c    requests to streams
+ *   answer.c   apps' answers to clients
+ *   link.c     agents: upgrade, hello, names, the tunnel's socket
+ *   stop.c     stopping in order
+ *   kept.c     the state that survives a restart
+ */
+#ifndef ADIT_RELAY_PARTS_H
+#define ADIT_RELAY_PARTS_H
+
+#include "base/ask.h"
+#include "base/chain.h"
+#include "base/timer.h"
+#include "codec/chunk.h"
+#include "codec/cookie.h"
+#include "codec/http1.h"
+#include "codec/ws.h"
+#include "relay/relay.h"
+#include "tunnel/hello.h"
+#include "tunnel/tunnel.h"
+
+enum {                          /* kinds of handles */
+	KIND_CONN = 0x10, KIND_STREAM, KIND_LINK, KIND_LISTEN, KIND_BLOCK,
+	KIND_SMALL, KIND_LARGE, KIND_PEER, KIND_RELAY_LAST,
+};
+
+enum {
+	SMALL_BYTES = 4096,             /* a head that came in pieces */
+	LARGE_BYTES = 128 * 1024,       /* a long one, and what follows it */
+	READ_BYTES = 16384,             /* of one read for a head */
+	AREA_BYTES = 192 * 1024,        /* for heads and pages being built */
+	BODY_MAX = 4096,                /* a body that the relay itself reads */
+	STREAM_BLOCKS = 5,              /* a window and the head before it */
+	TURN_BYTES = 256 * 1024,        /* read from one socket in a turn */
+	OUT_BYTES = 64 * 1024,          /* composed for a tunnel at once */
+	TURN_ACCEPTS = 64,
+	STREAM_IDLE_MS = 4000,          /* a kept stream without a request */
+	ORPHAN_MS = 10 * 1000,          /* for an app to close after END */
+	LINGER_MS = 2000,               /* for a client to read our last words */
+	LINGER_BYTES = 4 << 20,
+	SESSIONS_CACHED = 512,
+	SESSION_CHECK_MS = 60 * 1000,   /* a verdict is asked for again */
+	CODES_MAX = 64,                 /* handovers under way */
+	CODE_MS = 30 * 1000,
+	BUCKETS = 1024,                 /* login attempts, by address */
+	TRIES_BURST = 10,
+	TRY_MS = 6000,                  /* one more attempt after so long */
+	AGENT_NAMES_MAX = 256,          /* kept tunnel ids */
+	NAME_BYTES = 64,                /* NAME--AGENT */
+};
+
+struct name {                   /* a short text of our own */
+	uint8_t n;
+	uint8_t b[NAME_BYTES];
+};
+
+static inline struct slice
+name_slice(const struct name *n)
+{
+	return slice_of(n->b, n->n);
+}
+
+/* False, and *n is empty, if s is longer than NAME_BYTES. */
+static inline bool
+name_set(struct name *n, struct slice s)
+{
+	n->n = 0;
+	if (s.n > sizeof n->b)
+		return false;
+	if (s.n > 0)
+		memcpy(n->b, s.p, s.n);
+	n->n = (uint8_t)s.n;
+	return true;
+}
+
+enum site_kind {
+	SITE_DASHBOARD,         /* the dashboard and the relay's short names */
+	SITE_SHARED,            /* the main site with an app at its root */
+	SITE_APP,               /* an app's own site */
+};
+
+/* Where a request goes: made anew for each one by site.c. */
+struct site {
+	enum site_kind kind;
+	struct slice app;       /* NAME or NAME--AGENT; empty: dashboard */
+	bool main;              /* the main site */
+	bool secure;            /* https as the client sees it */
+	struct slice host;      /* authority as the client sees it */
+	uint16_t port_cookie;   /* app ports: cookies carry the port */
+	uint8_t aud[ASK_SITE_MAX];
+	uint16_t aud_n;
+	struct addr client;     /* the person's address */
+};
+
+enum purpose {                  /* of a question to the keeper */
+	FOR_SESSION = 1, FOR_PASSWORD, FOR_ISSUE, FOR_DEVICE, FOR_NEW_DEVICE,
+	FOR_TOKEN, FOR_HANDOVER, FOR_REVOKE,
+};
+
+enum conn_state {
+	CONN_IDLE,              /* no byte of a request yet */
+	CONN_HEAD,              /* a part of a head came */
+	CONN_ASK,               /* waiting for the keeper */
+	CONN_BODY,              /* reading a body for the relay itself */
+	CONN_PROXY,             /* a request is with an app */
+	CONN_WS,                /* a WebSocket of an app */
+	CONN_FLUSH,             /* writing the last bytes, then closing */
+	CONN_LINGER,            /* all written: until the client has read it */
+	CONN_DEAD,              /* closed; its record is freed by the step */
+	CONN_STATES
+};
+
+struct session {                /* who a request is from */
+	bool ok;                /* logged in, or no login is asked for */
+	uint64_t id;            /* names the session; 0 for none */
+	uint64_t expires_s;
+	struct name user;
+	uint8_t jti[32];
+	uint8_t jti_n;
+};
+
+struct conn {
+	struct relay *r;
+	int fd;
+	uint8_t state;          /* enum conn_state */
+	uint8_t asked;          /* enum purpose, in CONN_ASK */
+	uint8_t minor;          /* of the request under way */
+	bool rd, wr;            /* readable, writable as far as we know */
+	bool hup;               /* the client closed its side */
+	bool keep;              /* another request may follow */
+	bool draining_in;       /* CONN_FLUSH must linger: input is unread */
+	bool stop_ws;           /* a Close frame of ours was sent */
+	uint16_t listen;        /* index of the listening socket */
+	uint8_t in_large;       /* `in` is of the large pool */
+	bool dirty;             /* in the list of connections to look at */
+	bool served;            /* has had an answer */
+	struct conn *next_dirty, *next_dead;
+	struct addr peer;
+	struct peer *by_addr;
+	struct timer timer;
+	uint8_t *in;            /* bytes read but not consumed, or NULL */
+	uint32_t in_n;
+	uint32_t out_blocks;    /* reserved for `out` */
+	struct http_scan scan;
+	uint32_t ask_seq;
+	struct chain out;       /* bytes for the client */
+	struct rstream *s;      /* its stream, or NULL */
+	uint64_t session;       /* id of the session a stream runs under */
+	uint64_t session_expires_s;
+	uint64_t moved_ms;      /* last time that a byte moved */
+	/* the request's body, coming in */
+	uint8_t body;           /* enum http_body */
+	bool body_done;
+	uint64_t body_left;
+	struct chunk_dec chunk;
+	uint64_t linger_left;
+	uint8_t *hold;                  /* small buffer: a token, in a login */
+	uint32_t hold_n;
+};
+
+enum resp_state {
+	RESP_IDLE,              /* no request is unanswered */
+	RESP_HEAD,              /* waiting for (more of) a head */
+	RESP_LENGTH,            /* a body of known length */
+	RESP_CHUNKED,
+	RESP_CLOSE,             /* a body until the stream ends */
+	RESP_WS,
+	RESP_ORPHAN,            /* the client is elsewhere; wait for the end */
+	RESP_DEAD,              /* its record is freed by the step */
+	RESP_STATES
+};
+
+struct rstream {
+	struct tunnel_stream ts;        /* first: tunnel.h gives it back */
+	struct relay *r;
+	struct conn *c;                 /* NULL for an orphan */
+	struct link *l;
+	struct timer timer;
+	struct chain up;                /* for the app: heads, body starts */
+	uint32_t up_blocks;
+	uint8_t resp;                   /* enum resp_state */
+	uint8_t to;                     /* enum http_answers */
+	bool reused;                    /* had a request before this one */
+	bool answered;                  /* bytes of this answer came */
+	bool peer_end;
+	bool upgrade;                   /* the request asked for a WebSocket */
+	bool head_sent;                 /* a final head went to the client */
+	bool client_gone, bad_body;     /* why pull said PULL_RESET */
+	bool unchunk;                   /* the client is HTTP/1.0 */
+	bool app_keeps;                 /* the app keeps its connection */
+	uint8_t *rin;                   /* part of a head or trailers, or NULL */
+	uint32_t rin_n;
+	bool rin_large;
+	struct http_scan rscan;
+	struct chunk_dec chunk;
+	uint64_t left;                  /* RESP_LENGTH */
+	uint64_t unreturned;            /* received, credit not given back */
+	uint64_t idle_until_ms;
+	uint32_t keep_ms;               /* how long the app keeps it idle */
+	uint64_t person;                /* session id; part of what it is for */
+	bool shared;                    /* on a site shared with the dashboard */
+	bool secure;
+	bool host_app;
+	uint16_t app;                   /* index in the link's apps */
+	struct name user;
+	struct name site_host;          /* for Location, when host_app */
+	struct addr client;
+	struct ws_follow ws_up, ws_down;
+	struct rstream *next_dead;
+};
+
+struct link_app {
+	struct name name;
+	uint8_t kind;
+	bool is_public;                 /* both sides said so */
+	uint8_t host_n, origin_n;
+	uint8_t host[128];              /* option host=app, or empty */
+	uint8_t origin[HELLO_ORIGIN_MAX];       /* option origin=, or empty */
+};
+
+enum link_state {
+	LINK_NEW,               /* waiting for the hello */
+	LINK_PROVISIONAL,
+	LINK_CURRENT,
+	LINK_DRAINING,
+	LINK_CLOSING,           /* the Close frame goes out */
+	LINK_STATES
+};
+
+struct link {                           /* an agent's connection */
+	struct relay *r;
+	int fd;
+	uint8_t state;
+	bool rd, wr, dead;
+	struct addr peer;
+	struct peer *by_addr;
+	uint32_t credential;
+	uint64_t since_wall_ms, seq;    /* seq: order of confirmation */
+	uint64_t close_ms;              /* LINK_CLOSING: give up then */
+	struct name name;
+	struct name tunnel_id;
+	struct name version;
+	uint8_t instance[16];
+	bool start;
+	uint16_t napps;
+	struct tunnel t;
+	struct link_app apps[HELLO_APPS_MAX];
+};
+
+struct listener {
+	int fd;
+	bool ready;
+	handle who;
+	struct name bound;              /* LISTEN_PORT: the app, or empty */
+};
+
+struct peer {                           /* one address, its connections */
+	uint64_t key_hi, key_lo;        /* IPv6 by /64 */
+	uint32_t count;
+	struct peer *next;
+};
+
+struct cached {                         /* a verdict of the keeper */
+	uint8_t hash[32];               /* SHA-256 of the token */
+	uint64_t until_ms;              /* 0: empty */
+	struct session s;
+	uint16_t aud_n;
+	uint8_t aud[ASK_SITE_MAX];
+};
+
+struct code {                           /* a handover under way */
+	uint8_t hash[32];               /* SHA-256 of the code */
+	uint8_t nonce[32];              /* SHA-256 of the nonce cookie */
+	uint64_t until_ms;
+	struct session s;
+	uint16_t aud_n;
+	uint8_t aud[ASK_SITE_MAX];
+};
+
+struct bucket {                         /* login attempts */
+	uint64_t key;
+	uint64_t full_ms;               /* when it will be full again */
+};
+
+struct kept_agent {
+	struct name name;
+	struct name tunnel_id;
+};
+
+enum { GATHER_MAX = 48 };
+
+struct gather {                         /* slices for one client */
+	struct conn *c;
+	size_t n, bytes;
+	struct slice v[GATHER_MAX];
+	size_t used;                    /* of copy[] */
+	uint8_t *copy;                  /* OUT_BYTES for what is not stable */
+};
+
+struct relay {
+	const struct relay_cfg *cfg;
+	struct relay_plan plan;
+	struct log *log;
+	const struct io *io;            /* of the call under way */
+	struct pool conns, streams, links, small, large, peers;
+	struct blocks blocks;
+	struct timers timers;
+	struct listener listeners[LISTENS_MAX];
+	struct peer **peer_hash;
+	uint32_t peer_hash_n;
+	struct tunnel_stream **link_hash;       /* plan.agents tables */
+	uint32_t link_hash_n;
+	uint8_t *area;                  /* AREA_BYTES: heads, pages */
+	struct http_field *fields;      /* HTTP_FIELDS_MAX */
+	struct gather gather;
+	const uint8_t *stable;          /* bytes valid until gather_flush */
+	size_t stable_n;
+	struct cached *cache;
+	struct code *codes;
+	struct bucket *buckets;
+	struct kept_agent *kept;
+	size_t nkept;
+	uint8_t *joined;                /* answer.c: a kept part and what came */
+	bool joined_large;
+	struct conn *dirty, *dead_conns;
+	struct rstream *dead_streams;
+	uint32_t evict_hand;            /* next connection to lose its head */
+	struct slice req_in;            /* the request being looked at: */
+	size_t req_head;                /* its bytes, how many of them are its
+	                                 * head (and body, once read), */
+	struct site site;               /* its site */
+	const struct answer *verdict;   /* and the keeper's word on it */
+	uint64_t started_wall_ms, started_ms;
+	uint64_t link_seq;
+	uint32_t ask_seq;
+	bool stopping;
+	bool kept_changed;
+	uint64_t stop_at_ms;
+	uint64_t requests;
+};
+
+/* peers.c */
+void listener_run(struct relay *r, struct listener *l);
+struct peer *peer_add(struct relay *r, const struct addr *a);
+void peer_drop(struct relay *r, struct peer *p);
+
+/* conn.c */
+void conn_to(struct conn *c, enum conn_state next);
+void conn_new(struct relay *r, int fd, const struct addr *peer,
+    struct peer *by_addr, uint16_t listen);
+void conn_event(struct conn *c, uint32_t flags);
+void conn_timer(struct conn *c);
+/* Free it without a further word; `abort`: the client sees a reset. */
+void conn_close(struct conn *c, bool abort);
+/* Look at it again before the turn ends. */
+void conn_mark(struct conn *c);
+/* Do what its state allows with what is readable and writable. */
+void conn_run(struct conn *c);
+/* Keep `s` as unread input, which may be a part of what is kept already.
+ * False (the connection is closed then) if there is no room. */
+bool conn_keep_input(struct conn *c, struct slice s);
+bool conn_try_keep(struct conn *c, struct slice s);
+/* Keep all of the request being looked at, to look at it again. */
+bool conn_hold(struct conn *c, enum conn_state next);
+/* Send: at once if it can be, the rest waits in c->out. False if the
+ * connection broke or memory is short; then it is closed. */
+bool conn_send(struct conn *c, struct slice s);
+/* The answer is complete: the next request, or the end. */
+void conn_answered(struct conn *c);
+/* Deadlines follow the state. */
+void conn_arm(struct conn *c);
+void conn_resume(struct conn *c, const struct answer *a);
+bool conn_reserve_out(struct conn *c, uint32_t blocks);
+/* Buffers for heads that came in pieces. */
+uint8_t *head_take(struct relay *r, size_t n, bool *large);
+void head_give(struct relay *r, uint8_t *p, bool large);
+void conn_write_more(struct conn *c);
+
+/* site.c */
+enum err site_find(struct relay *r, const struct conn *c,
+    const struct http_head *h, struct site *site);
+bool site_same_origin(const struct relay *r, const struct site *site,
+    const struct http_head *h);
+bool site_is_navigation(const struct http_head *h);
+/* "https://host" of the site as the client sees it. */
+bool site_put_origin(struct buf *b, const struct site *site);
+/* The main site's origin as this client reaches it. */
+bool site_put_main(struct buf *b, const struct relay *r,
+    const struct site *site);
+/* An app's own site as seen from `site`; false if it has none. */
+bool site_put_app(struct buf *b, const struct relay *r,
+    const struct site *site, struct slice app);
+/* `url` is on a known app's site: which, and its path. */
+bool site_of_url(struct relay *r, const struct site *from, struct slice url,
+    struct site *to, struct slice *path);
+/* The authority of the main site where no request tells it. */
+void site_main_host(const struct relay *r, struct buf *b, bool *secure);
+bool site_trusts(const struct relay *r, const struct addr *a);
+
+/* rewrite.c */
+struct rewrite {
+	const struct site *site;
+	const struct session *session;  /* NULL: no identity */
+	const struct link_app *app;
+	bool upgrade;
+};
+bool rewrite_request(struct buf *b, const struct http_head *h,
+    const struct rewrite *w);
+struct rewrite_response {
+	unsigned client_minor;
+	bool close;             /* say Connection: close */
+	bool shared, secure, unchunk;
+	bool own_location;      /* host=app: turn Location back */
+	struct slice app_host;  /* the authority to look for */
+	struct slice site_host; /* and to put */
+};
+bool rewrite_response(struct buf *b, const struct http_head *h,
+    const struct rewrite_response *w);
+/* Cookies of ours, whatever the site. */
+bool cookie_is_ours(struct slice name);
+
+/* auth.c */
+enum auth { AUTH_YES, AUTH_NO, AUTH_BAD, AUTH_ASKED };
+/* Who is the request from? AUTH_ASKED: the keeper was asked, wait. */
+enum auth auth_request(struct conn *c, const struct http_head *h,
+    const struct site *site, struct session *s);
+void auth_login(struct conn *c, const struct http_head *h, struct slice body);
+void auth_logout(struct conn *c, const struct http_head *h,
+    const struct session *s);
+void auth_login_page(struct conn *c, const struct http_head *h,
+    const struct session *s);
+void auth_handover(struct conn *c, const struct http_head *h);
+void auth_refuse(struct conn *c, const struct http_head *h, bool bad_cookie);
+void auth_forget(struct relay *r, const uint8_t *jti, size_t n);
+bool auth_ask(struct conn *c, enum purpose purpose, struct ask *q);
+
+/* own.c */
+/* Is the path the relay's on this site? *path is then its short form. */
+bool own_path(const struct relay *r, const struct site *site,
+    struct slice target, struct slice *path);
+void own_request(struct conn *c, const struct http_head *h,
+    struct slice path, struct slice rest);
+
+/* page.c */
+struct reply {
+	unsigned status;
+	struct slice type;      /* Content-Type */
+	struct slice extra;     /* complete field lines */
+	struct slice body;
+	bool cache;             /* may be cached: our assets */
+	struct slice form_to;   /* another origin a form may lead to */
+};
+void reply_send(struct conn *c, bool head_only, const struct reply *rep);
+void reply_json(struct conn *c, bool head_only, unsigned status,
+    struct slice json, struct slice extra);
+/* {"error":"..."} for programs, a page for navigations. */
+void reply_error(struct conn *c, const struct http_head *h, unsigned status,
+    struct slice text, struct slice extra);
+void reply_redirect(struct conn *c, bool head_only, struct slice location,
+    struct slice extra);
+void page_login(struct conn *c, bool head_only, unsigned status,
+    struct slice next, struct slice nonce, struct slice error,
+    struct slice extra);
+void page_dashboard(struct conn *c, bool head_only, const struct session *s);
+void page_status(struct conn *c, bool head_only, bool names);
+void page_health(struct conn *c, bool head_only);
+void page_asset(struct conn *c, const struct http_head *h, struct slice path);
+
+/* proxy.c */
+void proxy_request(struct conn *c, const struct http_head *h,
+    const struct session *s, struct slice rest);
+void proxy_client_gone(struct conn *c);
+/* Bytes of the client left: give credit back. */
+void proxy_drained(struct conn *c);
+/* The session ended: finish what runs under it. */
+void proxy_end_session(struct conn *c);
+void proxy_end_ws(struct conn *c, uint16_t code, struct slice reason);
+void stream_timer(struct rstream *s);
+/* Let the app's connection end in order; the client does without it. */
+void stream_orphan(struct rstream *s);
+void stream_ready(struct rstream *s);
+void stream_free(struct rstream *s);
+bool stream_put_up(struct rstream *s, struct slice v);
+extern const struct tunnel_ops proxy_ops;
+
+/* answer.c: the tunnel's events for a stream (tunnel/tunnel.h) */
+void answer_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n);
+void answer_end(void *owner, struct tunnel_stream *ts);
+void answer_stop(void *owner, struct tunnel_stream *ts);
+void answer_reset(void *owner, struct tunnel_stream *ts,
+    enum reset_code code);
+void answer_closed(void *owner, struct tunnel_stream *ts);
+/* Gathered writes. */
+bool gather_put(struct conn *c, struct slice s);
+void gather_flush(struct relay *r);
+
+/* link.c */
+void link_upgrade(struct conn *c, const struct http_head *h);
+void link_event(struct link *l, uint32_t flags);
+/* Frees it once it is dead. Returns when to come back. */
+uint64_t link_turn(struct link *l);
+void link_hello(void *owner, struct slice json);
+void link_confirmed(void *owner);
+void link_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
+/* The app that `name` (NAME or NAME--AGENT) means now. */
+struct link *link_find_app(struct relay *r, struct slice name,
+    uint16_t *index);
+bool link_any(const struct relay *r);
+
+/* stop.c */
+void relay_cut(struct relay *r);
+
+/* kept.c */
+enum err kept_load(struct relay *r, struct slice state);
+void kept_save(struct relay *r);
+/* The app port of `app`: found, or the first free one bound to it. */
+void kept_bind_port(struct relay *r, struct slice app);
+bool kept_has_id(const struct relay *r, struct slice id);
+struct slice kept_tunnel_id(const struct relay *r, struct slice agent);
+void kept_set_tunnel_id(struct relay *r, struct slice agent,
+    struct slice id);
+
+#endif

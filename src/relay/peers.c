@@ -1,0 +1,102 @@
+/*
+ * Accepting: the listening sockets, and how many connections one address has.
+ *
+ * An address is counted by what its owner can hardly have many of: a whole
+ * IPv4 address, or the /64 of an IPv6 one. Beyond the cap a connection is
+ * closed at once, which costs us an accept and nothing else.
+ */
+#include "relay/parts.h"
+
+#include <assert.h>
+
+static void
+peer_key(const struct addr *a, uint64_t *hi, uint64_t *lo)
+{
+	*hi = a->family;
+	*lo = a->family == ADDR_V4 ? get_u32(a->ip) : get_u64(a->ip);
+}
+
+static struct peer **
+peer_bucket(const struct relay *r, uint64_t hi, uint64_t lo)
+{
+	uint64_t x = (lo ^ r->cfg->hash_seed) * 0x9e3779b97f4a7c15u + hi;
+
+	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
+	return &r->peer_hash[(x >> 32) & (r->peer_hash_n - 1)];
+}
+
+static uint32_t
+per_address(const struct relay *r)
+{
+	uint32_t half = r->plan.connections / 2;
+
+	return r->cfg->max_per_address > 0 ? r->cfg->max_per_address :
+	    half > 0 ? half : 1;
+}
+
+/* Count one more connection of `a`; NULL if it has its share already. */
+struct peer *
+peer_add(struct relay *r, const struct addr *a)
+{
+	uint64_t hi, lo;
+	struct peer **at, *p;
+
+	peer_key(a, &hi, &lo);
+	at = peer_bucket(r, hi, lo);
+	for (p = *at; p != NULL; p = p->next) {
+		if (p->key_hi == hi && p->key_lo == lo)
+			break;
+	}
+	if (p == NULL) {
+		p = pool_take(&r->peers);
+		if (p == NULL)
+			return NULL;
+		p->key_hi = hi;
+		p->key_lo = lo;
+		p->next = *at;
+		*at = p;
+	}
+	if (p->count >= per_address(r))
+		return NULL;
+	p->count++;
+	return p;
+}
+
+void
+peer_drop(struct relay *r, struct peer *p)
+{
+	struct peer **at;
+
+	if (p == NULL)
+		return;
+	assert(p->count > 0);
+	if (--p->count > 0)
+		return;
+	at = peer_bucket(r, p->key_hi, p->key_lo);
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	pool_give(&r->peers, p);
+}
+
+/* Accept what waits, but not all day: others have their turn. */
+void
+listener_run(struct relay *r, struct listener *l)
+{
+	for (int i = 0; l->ready && i < TURN_ACCEPTS; i++) {
+		struct addr from = { 0 };
+		int fd = r->io->ops->accept(r->io->ctx, l->fd, &from);
+		struct peer *p;
+
+		if (fd < 0) {
+			l->ready = false;
+			return;
+		}
+		p = r->stopping ? NULL : peer_add(r, &from);
+		if (p == NULL)
+			r->io->ops->close(r->io->ctx, fd, true);
+		else
+			conn_new(r, fd, &from, p,
+			    (uint16_t)(l - r->listeners));
+	}
+}

@@ -1,0 +1,101 @@
+/*
+ * Sizes: what --memory is made of. Everything that the relay can ever hold is
+ * a pool whose size is fixed here, so the sum is the bound and the plan can be
+ * printed before the first connection.
+ *
+ * A connection costs its record; a head that comes in pieces takes a small or
+ * a large buffer; a stream needs its window in blocks, reserved when it is
+ * opened; an agent needs its ring's floor. What is left over after the fixed
+ * parts is blocks: they are streams, and windows that grow.
+ */
+#include "relay/parts.h"
+
+#include "base/num.h"
+
+enum {
+	FIXED_BYTES = 3 << 20,          /* program, stacks, kernel's loan */
+	CONN_DEFAULT_PER_MIB = 64,
+	AGENT_BLOCKS = (RING_MIN + 100 * 1024) / BLOCK_BYTES + 1,
+};
+
+void
+relay_cfg_defaults(struct relay_cfg *cfg)
+{
+	*cfg = (struct relay_cfg){
+		.memory_bytes = (uint64_t)48 << 20,
+		.head_ms = 10 * 1000,
+		.hello_ms = HELLO_DEADLINE_MS,
+		.first_byte_ms = 600 * 1000,
+		.progress_ms = 120 * 1000,
+		.idle_ms = 75 * 1000,
+		.drain_ms = 30 * 1000,
+		.session_ttl_s = 24 * 3600,
+	};
+}
+
+static uint32_t
+power_of_two(uint32_t n)
+{
+	uint32_t p = 16;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static uint64_t
+tables_bytes(const struct relay_plan *p)
+{
+	return arena_bytes(sizeof(struct relay), 64) +
+	    pool_bytes(sizeof(struct conn), p->connections) +
+	    pool_bytes(sizeof(struct peer), p->connections + p->agents) +
+	    arena_bytes(sizeof(void *) *
+	    (size_t)power_of_two(p->connections), 16) +
+	    pool_bytes(sizeof(struct rstream), p->streams) +
+	    pool_bytes(sizeof(struct link), p->agents) +
+	    arena_bytes(sizeof(void *) * (size_t)p->agents *
+	    power_of_two(2 * p->streams), 16) +
+	    pool_bytes(SMALL_BYTES, p->heads_small) +
+	    pool_bytes(LARGE_BYTES, p->heads_large) +
+	    timers_bytes(p->connections + p->streams) +
+	    arena_bytes(AREA_BYTES + OUT_BYTES, 4096) +
+	    arena_bytes(sizeof(struct http_field) * HTTP_FIELDS_MAX, 16) +
+	    arena_bytes(sizeof(struct cached) * SESSIONS_CACHED, 16) +
+	    arena_bytes(sizeof(struct code) * CODES_MAX, 16) +
+	    arena_bytes(sizeof(struct bucket) * BUCKETS, 16) +
+	    arena_bytes(sizeof(struct kept_agent) * AGENT_NAMES_MAX, 16) +
+	    IO_SCRATCH;
+}
+
+enum err
+relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
+{
+	uint64_t mib = cfg->memory_bytes >> 20, used, left, blocks;
+
+	plan->connections = cfg->max_connections > 0 ? cfg->max_connections :
+	    (uint32_t)min_u64(mib * CONN_DEFAULT_PER_MIB, 1 << 20);
+	plan->agents = cfg->max_agents > 0 ? cfg->max_agents :
+	    (uint32_t)min_u64(mib / 4, 256);
+	if (plan->agents == 0)
+		plan->agents = 1;
+	plan->heads_small = (uint32_t)min_u64(plan->connections, mib * 12);
+	plan->heads_large = (uint32_t)max_u64(mib / 4, 4);
+	plan->streams = cfg->max_streams > 0 ? cfg->max_streams :
+	    (uint32_t)min_u64(plan->connections, mib * 10);
+	used = FIXED_BYTES + tables_bytes(plan);
+	plan->blocks = 0;
+	plan->bytes = used;
+	left = cfg->memory_bytes > used ? cfg->memory_bytes - used : 0;
+	/* A block's own entries in its pool's tables are 8 bytes. */
+	blocks = left / (BLOCK_BYTES + 16);
+	if (blocks >= POOL_MAX)
+		blocks = POOL_MAX - 1;
+	plan->blocks = (uint32_t)blocks;
+	if (blocks < (uint64_t)AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2)) {
+		plan->bytes = used + (uint64_t)BLOCK_BYTES *
+		    (AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2));
+		return E_RANGE;
+	}
+	plan->bytes = tables_bytes(plan) + blocks_bytes(plan->blocks) + 65536;
+	return E_OK;
+}

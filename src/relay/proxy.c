@@ -1,0 +1,627 @@
+/*
+ * Requests to apps. A stream of the tunnel is one connection to one app for
+ * one client connection and one person; consecutive requests use it again
+ * while all of that stays the same (so no two people ever share one).
+ *
+ * Towards the app (pull): the rewritten head waits in s->up, the body is read
+ * from the client's socket when the tunnel has room for it, straight to where
+ * it leaves from. Towards the client (data): see answer.c.
+ *
+ * A stream whose client needs it no more is ended in order and becomes an
+ * orphan until the app has closed too; one whose client went away in the
+ * middle is reset, so that the app sees it at once.
+ */
+#include "relay/parts.h"
+
+#include <assert.h>
+
+#include "base/num.h"
+
+void
+stream_ready(struct rstream *s)
+{
+	tunnel_ready(&s->ts);
+}
+
+static void
+up_free(struct rstream *s)
+{
+	chain_free(&s->up, &s->r->blocks);
+	blocks_unreserve(&s->r->blocks, s->up_blocks);
+	s->up_blocks = 0;
+}
+
+/* Append to what waits for the app. False if memory is short. */
+bool
+stream_put_up(struct rstream *s, struct slice v)
+{
+	uint32_t want = blocks_for(s->up.n + v.n);
+
+	if (want > s->up_blocks) {
+		if (!blocks_reserve(&s->r->blocks, want - s->up_blocks))
+			return false;
+		s->up_blocks = want;
+	}
+	return chain_put(&s->up, &s->r->blocks, v);
+}
+
+/* The record goes; the stream must be detached from its tunnel. */
+void
+stream_free(struct rstream *s)
+{
+	struct relay *r = s->r;
+
+	if (s->resp == RESP_DEAD)
+		return;
+	assert(s->ts.tunnel == NULL);
+	if (s->c != NULL)
+		s->c->s = NULL;
+	s->c = NULL;
+	s->resp = RESP_DEAD;
+	timer_stop(&r->timers, &s->timer);
+	up_free(s);
+	head_give(r, s->rin, s->rin_large);
+	s->rin = NULL;
+	s->next_dead = r->dead_streams;
+	r->dead_streams = s;
+}
+
+void
+stream_orphan(struct rstream *s)
+{
+	uint64_t now_ms = s->r->io->now_ms;
+
+	if (s->ts.tunnel == NULL) {
+		stream_free(s);
+		return;
+	}
+	if (s->c != NULL)
+		s->c->s = NULL;
+	s->c = NULL;
+	s->resp = RESP_ORPHAN;
+	head_give(s->r, s->rin, s->rin_large);
+	s->rin = NULL;
+	tunnel_consumed(&s->ts, s->unreturned, now_ms);
+	s->unreturned = 0;
+	timer_set(&s->r->timers, &s->timer, pool_handle(&s->r->streams, s),
+	    now_ms + ORPHAN_MS);
+	tunnel_ready(&s->ts);
+}
+
+void
+stream_timer(struct rstream *s)
+{
+	uint64_t now_ms = s->r->io->now_ms;
+
+	if (s->resp == RESP_ORPHAN) {
+		tunnel_reset(&s->ts, RESET_CANCELLED);
+		stream_free(s);
+	} else if (s->resp == RESP_IDLE) {
+		if (now_ms >= s->idle_until_ms)
+			stream_orphan(s);
+		else
+			timer_set(&s->r->timers, &s->timer,
+			    pool_handle(&s->r->streams, s),
+			    s->idle_until_ms);
+	}
+}
+
+/* The client is of no more use to its stream. */
+void
+proxy_client_gone(struct conn *c)
+{
+	struct rstream *s = c->s;
+
+	if (s == NULL)
+		return;
+	if (s->resp == RESP_IDLE) {
+		stream_orphan(s);
+		return;
+	}
+	tunnel_reset(&s->ts, RESET_CANCELLED);
+	stream_free(s);
+}
+
+/* What left towards the client is credit for the agent again. */
+void
+proxy_drained(struct conn *c)
+{
+	struct rstream *s = c->s;
+	uint64_t keep, n;
+
+	if (s == NULL)
+		return;
+	keep = min_u64(c->out.n, s->unreturned);
+	n = s->unreturned - keep;
+	if (n == 0)
+		return;
+	s->unreturned = keep;
+	tunnel_consumed(&s->ts, n, c->r->io->now_ms);
+}
+
+/* Is the connection's stream the one for this request? */
+static bool
+stream_fits(const struct conn *c, const struct link *l, uint16_t app,
+    const struct session *who)
+{
+	const struct rstream *s = c->s;
+
+	return s != NULL && s->resp == RESP_IDLE && !s->peer_end &&
+	    s->l == l && s->app == app && s->person == who->id &&
+	    c->r->io->now_ms < s->idle_until_ms && l->state == LINK_CURRENT;
+}
+
+/* A stream for the request: the present one or a new one; NULL: full. */
+static struct rstream *
+stream_for(struct conn *c, struct link *l, uint16_t app,
+    const struct session *who)
+{
+	struct relay *r = c->r;
+	struct rstream *s;
+
+	if (stream_fits(c, l, app, who)) {
+		timer_stop(&r->timers, &c->s->timer);
+		return c->s;
+	}
+	if (c->s != NULL)
+		stream_orphan(c->s);
+	if (!conn_reserve_out(c, STREAM_BLOCKS))
+		return NULL;
+	s = pool_take(&r->streams);
+	if (s == NULL)
+		return NULL;
+	s->r = r;
+	s->l = l;
+	s->app = app;
+	s->ts.owner = s;
+	if (tunnel_open(&l->t, &s->ts) != E_OK) {
+		pool_give(&r->streams, s);
+		return NULL;
+	}
+	s->c = c;
+	c->s = s;
+	s->person = who->id;
+	s->user = who->user;
+	s->client = r->site.client;
+	s->secure = r->site.secure;
+	s->shared = r->site.kind == SITE_SHARED;
+	return s;
+}
+
+/* Decode a part of a chunked body and put it, normalised, into s->up. */
+static enum err
+chunk_feed(struct conn *c, struct rstream *s, struct slice *in)
+{
+	for (;;) {
+		uint8_t area[CHUNK_TRAILERS_MAX + 64];
+		struct buf b = BUF_ON(area);
+		struct chunk_ev ev;
+		struct http_field f;
+		size_t used = 0;
+		bool may, ok = true;
+		enum err e = chunk_next(&c->chunk, *in, &used, &ev);
+
+		*in = slice_from(*in, used);
+		if (e != E_OK)
+			return e;
+		if (ev.what == CHUNK_SIZE) {
+			chunk_put_size(&b, ev.size);
+		} else if (ev.what == CHUNK_DATA) {
+			ok = stream_put_up(s, ev.data);
+		} else if (ev.what == CHUNK_END) {
+			chunk_put_end(&b);
+		} else if (ev.what == CHUNK_TRAILERS) {
+			chunk_put_last(&b);
+			while (chunk_trailer_next(&ev.data, &f, &may)) {
+				if (may)
+					http_put_parsed(&b, &f);
+			}
+			http_put_end(&b);
+			c->body_done = true;
+		} else {
+			return E_OK;
+		}
+		if (!ok || !buf_ok(&b) || !stream_put_up(s, buf_slice(&b)))
+			return E_FULL;
+	}
+}
+
+/* The part of the body that came with the head. *rest: what follows it. */
+static enum err
+body_begin(struct conn *c, struct rstream *s, const struct http_head *h,
+    struct slice *rest)
+{
+	struct slice part;
+	enum err e = E_OK;
+
+	c->body = (uint8_t)h->body;
+	c->body_left = h->body == HTTP_BODY_LENGTH ? h->length : 0;
+	c->chunk = (struct chunk_dec){ 0 };
+	if (h->body == HTTP_BODY_LENGTH) {
+		part = slice_head(*rest, (size_t)min_u64(rest->n, h->length));
+		*rest = slice_from(*rest, part.n);
+		c->body_left -= part.n;
+		c->body_done = c->body_left == 0;
+		if (!stream_put_up(s, part))
+			return E_FULL;
+	} else if (h->body == HTTP_BODY_CHUNKED) {
+		e = chunk_feed(c, s, rest);
+		if (e == E_MORE)
+			e = E_OK;
+	}
+	return e;
+}
+
+/* DESIGN: with our cookie, who else's page is behind this request? */
+static bool
+cross_site_ok(struct conn *c, const struct http_head *h,
+    const struct session *who, const struct link_app *app)
+{
+	const struct http_field *f;
+	bool safe = h->verb == HTTP_V_GET || h->verb == HTTP_V_HEAD ||
+	    h->verb == HTTP_V_OPTIONS;
+
+	if (who->id == 0 && !c->r->cfg->no_login)
+		return true;
+	if ((safe && !h->upgrade_websocket) ||
+	    site_same_origin(c->r, &c->r->site, h))
+		return true;
+	f = http_field_id(h, HTTP_N_ORIGIN, NULL);
+	return f != NULL && app->origin_n > 0 &&
+	    slice_ieq(f->value, slice_of(app->origin, app->origin_n));
+}
+
+static bool
+is_worker_script(const struct http_head *h)
+{
+	const struct http_field *f =
+	    http_field_id(h, HTTP_N_SERVICE_WORKER, NULL);
+
+	return f != NULL && slice_ieq(f->value, SL("script"));
+}
+
+static bool
+ws_fields_ok(const struct http_head *h)
+{
+	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
+	const struct http_field *v =
+	    http_field_id(h, HTTP_N_SEC_WS_VERSION, NULL);
+
+	return k != NULL && v != NULL && ws_key_valid(k->value) &&
+	    http_field_id(h, HTTP_N_SEC_WS_KEY, k) == NULL &&
+	    ws_version_valid(v->value);
+}
+
+/* What must not go to the app at all; true if it was answered. */
+static bool
+proxy_refuse(struct conn *c, const struct http_head *h,
+    const struct session *who, const struct link *l, uint16_t app)
+{
+	if (c->r->site.kind == SITE_SHARED && is_worker_script(h)) {
+		reply_error(c, h, 403, SL("No service workers on a site that "
+		    "the app shares with the dashboard"), SL(""));
+		return true;
+	}
+	if (l == NULL) {
+		reply_error(c, h, 502, SL("Tunnel not connected"), SL(""));
+		return true;
+	}
+	if (!cross_site_ok(c, h, who, &l->apps[app])) {
+		reply_error(c, h, 403, SL("Refused: the request comes from "
+		    "another site"), SL(""));
+		return true;
+	}
+	if (h->upgrade_websocket && !ws_fields_ok(h)) {
+		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
+		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));
+		return true;
+	}
+	return false;
+}
+
+static void
+proxy_begin(struct conn *c, struct rstream *s, const struct http_head *h,
+    struct slice rest)
+{
+	enum err e = body_begin(c, s, h, &rest);
+
+	s->resp = RESP_HEAD;
+	s->to = h->verb == HTTP_V_HEAD ? HTTP_TO_HEAD : HTTP_TO_OTHER;
+	s->upgrade = h->upgrade_websocket;
+	s->answered = s->head_sent = false;
+	s->rscan = (struct http_scan){ 0 };
+	if (e != E_OK) {
+		c->keep = c->body_done = false;
+		proxy_client_gone(c);
+		reply_error(c, h, e == E_FULL ? 503 : 400,
+		    slice_of(err_text(e), strlen(err_text(e))), SL(""));
+		return;
+	}
+	if (!conn_keep_input(c, rest))
+		return;
+	conn_to(c, CONN_PROXY);
+	conn_arm(c);
+	tunnel_ready(&s->ts);
+}
+
+void
+proxy_request(struct conn *c, const struct http_head *h,
+    const struct session *who, struct slice rest)
+{
+	struct relay *r = c->r;
+	struct buf b = buf_of(r->area, AREA_BYTES);
+	uint16_t app = 0;
+	struct link *l = link_find_app(r, r->site.app, &app);
+	struct rewrite w = { .site = &r->site, .session = who,
+		.upgrade = h->upgrade_websocket };
+	struct rstream *s;
+
+	if (proxy_refuse(c, h, who, l, app))
+		return;
+	s = stream_for(c, l, app, who);
+	if (s == NULL) {
+		reply_error(c, h, 503, SL("The relay or the agent is at a "
+		    "limit"), SL("Retry-After: 2\r\n"));
+		return;
+	}
+	w.app = &l->apps[app];
+	s->host_app = w.app->host_n > 0;
+	if (!name_set(&s->site_host, r->site.host))
+		s->host_app = false;
+	c->session = who->id;
+	c->session_expires_s = who->expires_s;
+	if (!rewrite_request(&b, h, &w) || !stream_put_up(s, buf_slice(&b))) {
+		proxy_client_gone(c);
+		reply_error(c, h, 503, SL("The relay is at a limit"), SL(""));
+		return;
+	}
+	proxy_begin(c, s, h, rest);
+}
+
+/* The client ended or broke in the middle of its body. */
+static enum tunnel_pull
+pull_gone(struct rstream *s, enum reset_code *code)
+{
+	s->client_gone = true;
+	*code = RESET_CANCELLED;
+	return PULL_RESET;
+}
+
+static enum tunnel_pull
+pull_length(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
+    enum reset_code *code)
+{
+	struct conn *c = s->c;
+	int64_t got = io_read(c->r->io, c->fd, dst,
+	    (size_t)min_u64(max, c->body_left));
+
+	if (got == IO_AGAIN) {
+		c->rd = false;
+		conn_arm(c);
+		return PULL_WAIT;
+	}
+	if (got <= 0)
+		return pull_gone(s, code);
+	c->moved_ms = c->r->io->now_ms;
+	*n = (size_t)got;
+	c->body_left -= *n;
+	c->body_done = c->body_left == 0;
+	return c->body_done ? PULL_WAIT : PULL_MORE;
+}
+
+/* Read into `area` behind what was kept; the total, 0 for none yet. */
+static int64_t
+read_behind_kept(struct conn *c, uint8_t *area, size_t cap, size_t want)
+{
+	size_t kept = min_size(c->in_n, cap);
+	int64_t got;
+
+	if (kept > 0)
+		memcpy(area, c->in, kept);
+	got = io_read(c->r->io, c->fd, area + kept,
+	    min_size(want, cap - kept));
+	if (got <= 0)
+		return got;
+	c->moved_ms = c->r->io->now_ms;
+	return got + (int64_t)kept;
+}
+
+/* A chunked body goes through s->up: what comes out has other lengths. */
+static enum tunnel_pull
+pull_chunked(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
+    enum reset_code *code)
+{
+	struct conn *c = s->c;
+	uint8_t area[CHUNK_TRAILERS_MAX + READ_BYTES];
+	int64_t got = read_behind_kept(c, area, sizeof area, READ_BYTES);
+	struct slice in;
+	enum err e;
+
+	if (got == IO_AGAIN) {
+		c->rd = false;
+		conn_arm(c);
+		return PULL_WAIT;
+	}
+	if (got <= 0)
+		return pull_gone(s, code);
+	in = slice_of(area, (size_t)got);
+	e = chunk_feed(c, s, &in);
+	if (e != E_OK && e != E_MORE) {
+		s->bad_body = true;
+		*code = RESET_CANCELLED;
+		return PULL_RESET;
+	}
+	if (!conn_try_keep(c, in))
+		return pull_gone(s, code);
+	*n = chain_take(&s->up, &s->r->blocks, dst, max);
+	return *n > 0 ? PULL_MORE : PULL_WAIT;
+}
+
+/*
+ * A WebSocket's frames, followed. Read so far behind what the follower holds
+ * back that its bytes fit in front: then nothing is moved.
+ */
+static enum tunnel_pull
+pull_ws(struct rstream *s, uint8_t *dst, size_t max, size_t *n)
+{
+	struct conn *c = s->c;
+	size_t held = ws_follow_held(&s->ws_up);
+	struct slice out[2], in;
+	int64_t got;
+	enum err e;
+
+	if (max <= held)
+		return PULL_WAIT;
+	if (c->in_n > 0) {
+		in = slice_of(c->in, min_size(c->in_n, max - held));
+		memcpy(dst + held, in.p, in.n);
+		got = (int64_t)in.n;
+		conn_try_keep(c, slice_from(slice_of(c->in, c->in_n), in.n));
+	} else {
+		got = io_read(c->r->io, c->fd, dst + held, max - held);
+	}
+	if (got == IO_AGAIN) {
+		c->rd = false;
+		return PULL_WAIT;
+	}
+	if (got <= 0) {
+		c->rd = false;
+		c->body_done = true;
+		return PULL_END;
+	}
+	c->moved_ms = c->r->io->now_ms;
+	e = ws_follow(&s->ws_up, slice_of(dst + held, (size_t)got), out);
+	if (out[0].n > 0) {
+		assert(out[0].n <= held + (size_t)got);
+		memcpy(dst + held - min_size(held, out[0].n), out[0].p,
+		    min_size(held, out[0].n));
+	}
+	*n = out[0].n + out[1].n;
+	if (e == E_OK)
+		return *n > 0 ? PULL_MORE : PULL_WAIT;
+	if (e == E_WS_AFTER_CLOSE)
+		return *n > 0 ? PULL_MORE : PULL_WAIT;
+	proxy_end_ws(c, ws_close_code(e), SL(""));
+	*n += chain_take(&s->up, &s->r->blocks, dst + *n, max - *n);
+	return s->up.n > 0 ? PULL_MORE : PULL_END;
+}
+
+static enum tunnel_pull
+proxy_pull(void *owner, struct tunnel_stream *ts, uint8_t *dst, size_t max,
+    size_t *n, enum reset_code *code)
+{
+	struct rstream *s = ts->owner;
+	struct conn *c = s->c;
+
+	(void)owner;
+	*n = 0;
+	if (s->up.n > 0) {
+		*n = chain_take(&s->up, &s->r->blocks, dst, max);
+		if (s->up.n == 0)
+			up_free(s);
+		return PULL_MORE;
+	}
+	if (s->resp == RESP_ORPHAN)
+		return PULL_END;
+	if (c->state == CONN_WS)
+		return c->rd || c->in_n > 0 ? pull_ws(s, dst, max, n) :
+		    PULL_WAIT;
+	if (c->body_done || !c->rd || c->state != CONN_PROXY)
+		return PULL_WAIT;
+	if (c->body == HTTP_BODY_CHUNKED)
+		return pull_chunked(s, dst, max, n, code);
+	return pull_length(s, dst, max, n, code);
+}
+
+static void
+proxy_opening(void *owner, struct tunnel_stream *ts, struct frame_open *o)
+{
+	static uint8_t text[ADDR_TEXT_MAX];
+	struct rstream *s = ts->owner;
+	struct buf b = BUF_ON(text);
+
+	(void)owner;
+	addr_put_ip(&b, &s->client);
+	*o = (struct frame_open){
+		.app = name_slice(&s->l->apps[s->app].name),
+		.kind = s->l->apps[s->app].kind,
+		.client = buf_slice(&b),
+		.user = name_slice(&s->user),
+		.scheme = s->secure ? SL("https") : SL("http"),
+	};
+}
+
+static bool
+proxy_window(void *owner, struct tunnel_stream *ts, uint32_t bytes)
+{
+	struct rstream *s = ts->owner;
+
+	(void)owner;
+	return s->c != NULL && conn_reserve_out(s->c, blocks_for(bytes) +
+	    STREAM_BLOCKS - blocks_for(WINDOW_INITIAL));
+}
+
+/* End a WebSocket between two frames, both ways. */
+void
+proxy_end_ws(struct conn *c, uint16_t code, struct slice reason)
+{
+	struct rstream *s = c->s;
+	uint8_t area[2 * (WS_HEAD_MAX + WS_CONTROL_MAX)], key[4];
+	struct buf b = BUF_ON(area);
+	bool down = ws_follow_at_boundary(&s->ws_down) &&
+	    !ws_follow_closed(&s->ws_down);
+	bool up = ws_follow_at_boundary(&s->ws_up) &&
+	    !ws_follow_closed(&s->ws_up);
+
+	gather_flush(c->r);
+	if (c->state != CONN_WS)
+		return;
+	io_random(c->r->io, key, sizeof key);
+	if (up && ws_put_close(&b, code, reason, key) &&
+	    stream_put_up(s, buf_slice(&b))) {
+		stream_orphan(s);
+	} else if (ws_follow_at_boundary(&s->ws_up)) {
+		stream_orphan(s);
+	} else {
+		/* In the middle of a frame: only a reset is honest. */
+		s->resp = RESP_WS;
+		tunnel_reset(&s->ts, RESET_CANCELLED);
+		stream_free(s);
+	}
+	buf_reset(&b);
+	c->keep = false;
+	c->body_done = false;
+	if (!down && !ws_follow_at_boundary(&s->ws_down)) {
+		conn_close(c, true);
+		return;
+	}
+	if (down && ws_put_close(&b, code, reason, NULL) &&
+	    !conn_send(c, buf_slice(&b)))
+		return;
+	conn_answered(c);
+}
+
+void
+proxy_end_session(struct conn *c)
+{
+	LOGF(c->r->log, LOG_INFO, "relay", "session ended",
+	    log_u("conn", pool_index(&c->r->conns, c)));
+	if (c->state == CONN_WS)
+		proxy_end_ws(c, WS_CODE_POLICY, SL("session ended"));
+	else
+		conn_close(c, true);
+}
+
+const struct tunnel_ops proxy_ops = {
+	.hello = link_hello,
+	.confirmed = link_confirmed,
+	.opening = proxy_opening,
+	.pull = proxy_pull,
+	.data = answer_data,
+	.end = answer_end,
+	.stop = answer_stop,
+	.reset = answer_reset,
+	.closed = answer_closed,
+	.goaway = link_goaway,
+	.window = proxy_window,
+};

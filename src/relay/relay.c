@@ -1,0 +1,218 @@
+/*
+ * The relay as a whole: it is made, it hands events to whom they are for, it
+ * does once a turn what is due, and it stops.
+ *
+ * Order within a turn: events first (they only read, parse and mark), then in
+ * relay_step the connections that were marked, deadlines, each tunnel's socket,
+ * and at last the records of what was closed go back to their pools. What a
+ * tunnel sends is composed once per turn, so all frames of a turn leave
+ * together.
+ */
+#include "relay/parts.h"
+
+#include <assert.h>
+
+#include "base/num.h"
+
+static uint32_t
+power_of_two(uint32_t n)
+{
+	uint32_t p = 16;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static void
+relay_take_memory(struct relay *r, const struct relay_plan *plan,
+    struct arena *a)
+{
+	pool_init(&r->conns, a, KIND_CONN, sizeof(struct conn),
+	    plan->connections);
+	pool_init(&r->streams, a, KIND_STREAM, sizeof(struct rstream),
+	    plan->streams);
+	pool_init(&r->links, a, KIND_LINK, sizeof(struct link), plan->agents);
+	pool_init(&r->peers, a, KIND_PEER, sizeof(struct peer),
+	    plan->connections + plan->agents);
+	pool_init(&r->small, a, KIND_SMALL, SMALL_BYTES, plan->heads_small);
+	pool_init(&r->large, a, KIND_LARGE, LARGE_BYTES, plan->heads_large);
+	blocks_init(&r->blocks, a, KIND_BLOCK, plan->blocks);
+	timers_init(&r->timers, a, plan->connections + plan->streams);
+	r->peer_hash_n = power_of_two(plan->connections);
+	r->peer_hash = arena_take(a, sizeof *r->peer_hash * r->peer_hash_n,
+	    16);
+	r->link_hash_n = power_of_two(2 * plan->streams);
+	r->link_hash = arena_take(a, sizeof *r->link_hash *
+	    (size_t)plan->agents * r->link_hash_n, 16);
+	r->area = arena_take(a, AREA_BYTES + OUT_BYTES, 4096);
+	r->gather.copy = r->area + AREA_BYTES;
+	r->fields = arena_take(a, sizeof *r->fields * HTTP_FIELDS_MAX, 16);
+	r->cache = arena_take(a, sizeof *r->cache * SESSIONS_CACHED, 16);
+	r->codes = arena_take(a, sizeof *r->codes * CODES_MAX, 16);
+	r->buckets = arena_take(a, sizeof *r->buckets * BUCKETS, 16);
+	r->kept = arena_take(a, sizeof *r->kept * AGENT_NAMES_MAX, 16);
+}
+
+static handle
+listener_handle(size_t i)
+{
+	return (handle)KIND_LISTEN << 56 | i;
+}
+
+enum err
+relay_new(struct relay **out, const struct relay_cfg *cfg,
+    const struct relay_plan *plan, struct arena *a, struct log *log,
+    const struct io *io, struct slice state)
+{
+	struct relay *r = arena_take(a, sizeof *r, 64);
+	enum err e;
+
+	r->cfg = cfg;
+	r->plan = *plan;
+	r->log = log;
+	r->io = io;
+	r->started_ms = io->now_ms;
+	r->started_wall_ms = io->wall_ms;
+	relay_take_memory(r, plan, a);
+	e = kept_load(r, state);
+	if (e != E_OK)
+		return e;
+	for (size_t i = 0; i < cfg->nlistens; i++) {
+		r->listeners[i].fd = cfg->listens[i].fd;
+		r->listeners[i].ready = true;
+		r->listeners[i].who = listener_handle(i);
+		if (!io->ops->watch(io->ctx, cfg->listens[i].fd,
+		    r->listeners[i].who))
+			return E_IO;
+	}
+	*out = r;
+	return E_OK;
+}
+
+bool
+relay_owns(handle who)
+{
+	unsigned kind = handle_kind(who);
+
+	return kind >= KIND_CONN && kind < KIND_RELAY_LAST;
+}
+
+void
+relay_event(struct relay *r, const struct io *io, const struct io_event *ev)
+{
+	struct conn *c;
+	struct link *l;
+
+	r->io = io;
+	switch (handle_kind(ev->who)) {
+	case KIND_LISTEN:
+		assert(handle_index(ev->who) < r->cfg->nlistens);
+		r->listeners[handle_index(ev->who)].ready = true;
+		listener_run(r, &r->listeners[handle_index(ev->who)]);
+		break;
+	case KIND_CONN:
+		c = pool_get(&r->conns, ev->who);
+		if (c == NULL)
+			break;
+		if ((ev->flags & EV_ANSWER) != 0)
+			conn_resume(c, ev->answer);
+		else
+			conn_event(c, ev->flags);
+		break;
+	case KIND_LINK:
+		l = pool_get(&r->links, ev->who);
+		if (l != NULL)
+			link_event(l, ev->flags);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+run_marked(struct relay *r)
+{
+	/* What is marked meanwhile has its turn in the next round; a
+	 * connection can mark itself no more often than it has requests. */
+	for (int round = 0; r->dirty != NULL && round < 64; round++) {
+		struct conn *list = r->dirty;
+
+		r->dirty = NULL;
+		while (list != NULL) {
+			struct conn *c = list;
+
+			list = c->next_dirty;
+			c->dirty = false;
+			conn_run(c);
+		}
+	}
+}
+
+static void
+run_timers(struct relay *r)
+{
+	struct timer *t;
+
+	while ((t = timers_next(&r->timers, r->io->now_ms)) != NULL) {
+		if (handle_kind(t->who) == KIND_CONN) {
+			struct conn *c = pool_get(&r->conns, t->who);
+
+			assert(c != NULL);
+			conn_timer(c);
+		} else {
+			struct rstream *s = pool_get(&r->streams, t->who);
+
+			assert(s != NULL);
+			stream_timer(s);
+		}
+	}
+}
+
+static void
+free_dead(struct relay *r)
+{
+	while (r->dead_streams != NULL) {
+		struct rstream *s = r->dead_streams;
+
+		r->dead_streams = s->next_dead;
+		pool_give(&r->streams, s);
+	}
+	while (r->dead_conns != NULL && r->dirty == NULL) {
+		struct conn *c = r->dead_conns;
+
+		r->dead_conns = c->next_dead;
+		pool_give(&r->conns, c);
+	}
+}
+
+uint64_t
+relay_step(struct relay *r, const struct io *io)
+{
+	uint64_t due = TIMER_NEVER;
+
+	r->io = io;
+	for (size_t i = 0; i < r->cfg->nlistens; i++) {
+		if (r->listeners[i].ready)
+			listener_run(r, &r->listeners[i]);
+		if (r->listeners[i].ready)
+			due = io->now_ms;
+	}
+	run_marked(r);
+	run_timers(r);
+	for (uint32_t i = 0; i < r->links.fresh; i++) {
+		if (pool_live(&r->links, i))
+			due = min_u64(due, link_turn(pool_at(&r->links, i)));
+	}
+	run_marked(r);
+	if (r->kept_changed)
+		kept_save(r);
+	if (r->stopping && io->now_ms >= r->stop_at_ms)
+		relay_cut(r);
+	free_dead(r);
+	if (r->dirty != NULL)
+		due = io->now_ms;
+	if (r->stopping)
+		due = min_u64(due, r->stop_at_ms);
+	return min_u64(due, timers_due(&r->timers));
+}
