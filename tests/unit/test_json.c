@@ -240,6 +240,10 @@ limits_depth_and_nothing_else_about_it(void **state)
 		assert_int_equal(json_check(slice_of(text, 2 * depth), depth),
 		    E_JSON_SYNTAX);
 	}
+	assert_int_equal(json_check(SL("[{\"a\":[[[[[[[[{\"a\":[{\"a\":[[]"
+	    "]}]}]]]]]]]]}]"), JSON_DEPTH), E_OK);
+	assert_int_equal(json_check(SL("[{\"a\":[[[[[[[[{\"a\":[{\"a\":[[]"
+	    "]}]}]]]]]]]}]]"), JSON_DEPTH), E_JSON_SYNTAX);
 	assert_int_equal(json_check(SL("{\"a\":[{}]}"), 3), E_OK);
 	assert_int_equal(json_check(SL("{\"a\":[{}]}"), 2), E_JSON_DEPTH);
 	assert_int_equal(json_check(SL("17"), 0), E_OK);
@@ -251,7 +255,7 @@ says_where_a_text_is_wrong(void **state)
 	static const struct { const char *text; size_t at; } rows[] = {
 		{ "", 0 }, { "{\"a\":1,}", 7 }, { "[1 2]", 3 }, { "tru", 3 },
 		{ "trua", 3 }, { "\"\\x\"", 2 }, { "\"\\u12g4\"", 5 },
-		{ "\"a\xff\"", 2 }, { "01", 1 }, { "[1]x", 3 },
+		{ "\"a\xff\"", 2 }, { "\"\x80\"", 1 }, { "01", 1 }, { "[1]x", 3 },
 		{ "\"\x1f\"", 1 }, { "[[[", 2 },
 	};
 
@@ -341,6 +345,7 @@ notices_a_name_given_twice(void **state)
 		{ "{\"\\ud800\":1,\"\\uD800\":2}", E_JSON_DUP, E_OK },
 		{ "{\"\\ud800\":1,\"\\ud801\":2}", E_OK, E_OK },
 		{ "{\"1\":0,\"2\":0,\"3\":0,\"4\":0,\"5\":0}", E_FULL, E_OK },
+		{ "{\"1\":0,\"2\":0,\"3\":0,\"4\":0}", E_OK, E_OK },
 		{ "[]", E_JSON_TYPE, E_JSON_TYPE },
 		{ "\"a\"", E_JSON_TYPE, E_JSON_TYPE },
 	};
@@ -385,6 +390,10 @@ decodes_strings(void **state)
 		    SL_INIT("\0\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf") },
 		{ "\"\\uD834\\uDd1e!\"", E_OK, SL_INIT("\xf0\x9d\x84\x9e!") },
 		{ "\"\\uDBFF\\uDFFF\"", E_OK, SL_INIT("\xf4\x8f\xbf\xbf") },
+		{ "\"\\uD800\\uDC00\"", E_OK, SL_INIT("\xf0\x90\x80\x80") },
+		{ "\"\\udfff\"", E_JSON_UTF8, SL_INIT("") },
+		{ "\"\\ud834xudd1e\"", E_JSON_UTF8, SL_INIT("") },
+		{ "\"\\ud834\\ndd1e\"", E_JSON_UTF8, SL_INIT("") },
 		{ "\"\\ud834\"", E_JSON_UTF8, SL_INIT("") },
 		{ "\"\\udd1e\\ud834\"", E_JSON_UTF8, SL_INIT("") },
 		{ "\"\\ud834\\n\"", E_JSON_UTF8, SL_INIT("") },
@@ -408,7 +417,9 @@ decodes_strings(void **state)
 		CHECK(buf_ok(&b), rows[i].text);
 		CHECK(json_is(v, rows[i].s) == (rows[i].e == E_OK),
 		    rows[i].text);
-		CHECK(!json_plain(v, &s) || rows[i].e == E_FULL ||
+		CHECK(json_plain(v, &s) == (v.kind == JSON_STRING &&
+		    slice_find(v.raw, '\\') == v.raw.n), rows[i].text);
+		CHECK(s.n == 0 || rows[i].e == E_FULL ||
 		    slice_eq(s, rows[i].s), rows[i].text);
 	}
 	assert_false(json_plain(parsed("\"a\\n\""), &(struct slice){ 0 }));
@@ -514,6 +525,7 @@ escapes_what_could_hurt(void **state)
 		{ SL_INIT("\b\f\n\r\t"), "\"\\b\\f\\n\\r\\t\"" },
 		{ SL_INIT("\0\x1f\x7f"), "\"\\u0000\\u001f\x7f\"" },
 		{ SL_INIT("</script>"), "\"\\u003c/script>\"" },
+		{ SL_INIT(" \xc2\x80!"), "\" \xc2\x80!\"" },
 		{ SL_INIT("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"),
 		    "\"\\u2028\\u2029\xe2\x80\xaa\"" },
 		{ SL_INIT("caf\xc3\xa9\xf0\x9f\x98\x80"),

@@ -65,19 +65,14 @@ verify(struct slice token, const struct secret *key, uint64_t now_s)
 	return e;
 }
 
-/* A token over any header and payload, by the test's own hand. */
+/* Put a dot and the MAC of what is there, by the test's own hand. */
 static void
-make(struct buf *out, const char *header, struct slice payload,
-    const struct secret *key)
+put_mac(struct buf *out, const struct secret *key)
 {
 	uint8_t mac[32];
 	br_hmac_key_context k;
 	br_hmac_context h;
 
-	buf_reset(out);
-	b64_encode(out, vec_str(header), B64_URL_BARE);
-	buf_put_u8(out, '.');
-	b64_encode(out, payload, B64_URL_BARE);
 	br_hmac_key_init(&k, &br_sha256_vtable, key->b, key->n);
 	br_hmac_init(&h, &k, 0);
 	br_hmac_update(&h, out->p, out->n);
@@ -85,6 +80,18 @@ make(struct buf *out, const char *header, struct slice payload,
 	buf_put_u8(out, '.');
 	b64_encode(out, slice_of(mac, 32), B64_URL_BARE);
 	assert_true(buf_ok(out));
+}
+
+/* A token over any header and payload. */
+static void
+make(struct buf *out, const char *header, struct slice payload,
+    const struct secret *key)
+{
+	buf_reset(out);
+	b64_encode(out, vec_str(header), B64_URL_BARE);
+	buf_put_u8(out, '.');
+	b64_encode(out, payload, B64_URL_BARE);
+	put_mac(out, key);
 }
 
 static void
@@ -285,6 +292,57 @@ refuses_a_token_with_any_bit_changed(void **state)
 }
 
 static void
+wants_three_parts_however_well_signed(void **state)
+{
+	static const struct { const char *text; enum err want; } rows[] = {
+		{ "eyJhbGciOiJIUzI1NiJ9.Zm9v", E_OK },
+		{ "eyJhbGciOiJIUzI1NiJ9.", E_OK },
+		{ "eyJhbGciOiJIUzI1NiJ9", E_AUTH },
+		{ "", E_AUTH }, { ".", E_AUTH }, { ".Zm9v", E_AUTH },
+		{ "eyJhbGciOiJIUzI1NiJ9.Zm9v.", E_AUTH },
+		{ "eyJhbGciOiJIUzI1NiJ9.Zm9v.Zm9v", E_AUTH },
+		{ "eyJhbGciOiJIUzI1NiJ9.Zm9v=", E_AUTH },
+		{ "eyJhbGciOiJIUzI1NiJ9.Z", E_AUTH },
+		{ "eyJhbGciOiJIUzI1NiJ9 .Zm9v", E_AUTH },
+	};
+	struct secret key = key_of(SL("0123456789abcdef"));
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		uint8_t area[256];
+		struct buf b = BUF_ON(area);
+
+		buf_put(&b, vec_str(rows[i].text));
+		put_mac(&b, &key);
+		CHECK(open_token(buf_slice(&b), &key) == rows[i].want,
+		    rows[i].text);
+	}
+}
+
+static void
+has_a_largest_size(void **state)
+{
+	struct secret key = key_of(SL("0123456789abcdef"));
+	static uint8_t area[JWT_BYTES_MAX + 8];
+	struct buf b = BUF_ON(area);
+
+	(void)state;
+	for (size_t more = 0; more <= 4; more += 4) {
+		size_t size = JWT_BYTES_MAX - 44 + more;
+
+		/* "A..." is zero bytes; the length keeps it canonical. */
+		buf_reset(&b);
+		buf_put(&b, SL("eyJhbGciOiJIUzI1NiJ9."));
+		memset(area + b.n, 'A', size - b.n);
+		b.n = size;
+		put_mac(&b, &key);
+		assert_int_equal(b.n, JWT_BYTES_MAX + more);
+		assert_int_equal(open_token(buf_slice(&b), &key),
+		    more == 0 ? E_OK : E_AUTH);
+	}
+}
+
+static void
 gives_the_claims_to_read(void **state)
 {
 	struct secret key = key_of(SL("0123456789abcdef0123456789abcdef"));
@@ -356,6 +414,8 @@ main(void)
 		cmocka_unit_test(refuses_headers_that_say_anything_else),
 		cmocka_unit_test(judges_the_claims_by_the_given_clock),
 		cmocka_unit_test(refuses_a_token_with_any_bit_changed),
+		cmocka_unit_test(wants_three_parts_however_well_signed),
+		cmocka_unit_test(has_a_largest_size),
 		cmocka_unit_test(gives_the_claims_to_read),
 		cmocka_unit_test(stays_within_its_sizes),
 	};

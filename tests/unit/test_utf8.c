@@ -71,6 +71,23 @@ tells_valid_text_whole_split_and_by_bytes(void **state)
 }
 
 static void
+takes_characters_up_to_the_first_that_is_none(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof vecs / sizeof vecs[0]; i++) {
+		struct slice s = guard_slice(vec_str(vecs[i].text)), rest = s;
+		uint32_t c;
+
+		while (utf8_take(&rest, &c))
+			continue;
+		CHECK((rest.n == 0) == vecs[i].good, vecs[i].why);
+		CHECK(utf8_valid(slice_head(s, s.n - rest.n)), vecs[i].why);
+		CHECK(rest.p + rest.n == s.p + s.n, vecs[i].why);
+		guard_free(s);
+	}
+}
+
+static void
 refuses_at_the_first_byte_that_proves_it(void **state)
 {
 	struct utf8 u = { 0 };
@@ -145,6 +162,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tells_valid_text_whole_split_and_by_bytes),
+		cmocka_unit_test(takes_characters_up_to_the_first_that_is_none),
 		cmocka_unit_test(refuses_at_the_first_byte_that_proves_it),
 		cmocka_unit_test(puts_and_takes_every_code_point),
 		cmocka_unit_test(accepts_no_more_than_there_is),
