@@ -387,6 +387,40 @@ a_revoked_session_stays_out_after_a_restart(void **state)
 }
 
 static void
+sessions_of_one_id_end_together(void **state)
+{
+	uint8_t jti[JTI_CHARS], first[ASK_TEXT_MAX];
+	size_t n;
+
+	(void)state;
+	issue(SL("shared"), SL("main"), DAY);
+	n = token.n;
+	memcpy(first, token.p, n);
+	memcpy(jti, a.jti, sizeof jti);
+	begin(ASK_ISSUE, slice_of(jti, sizeof jti));
+	set_site(SL("app"));
+	q.ttl_s = DAY;
+	assert_int_equal(answer(), E_OK);
+	assert_memory_equal(a.jti, jti, sizeof jti);
+	memcpy(token_area, a.text, a.text_n);
+	token = slice_of(token_area, a.text_n);
+	assert_int_equal(session_at(NOW, SL("app")), E_OK);
+	assert_int_equal(session_at(NOW, SL("main")), E_AUTH);
+	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_OK);
+	assert_int_equal(session_at(NOW, SL("app")), E_AUTH);
+	token = slice_of(first, n);
+	assert_int_equal(session_at(NOW, SL("main")), E_AUTH);
+	/* and none can be made of it any more */
+	begin(ASK_ISSUE, slice_of(jti, sizeof jti));
+	q.ttl_s = DAY;
+	assert_int_equal(answer(), E_AUTH);
+	assert_int_equal(a.text_n, 0);
+	begin(ASK_ISSUE, SL("no id"));
+	q.ttl_s = DAY;
+	assert_int_equal(answer(), E_SYNTAX);
+}
+
+static void
 a_full_disk_does_not_keep_a_session_alive(void **state)
 {
 	uint8_t jti[JTI_CHARS];
@@ -569,6 +603,7 @@ main(void)
 		T(another_password_or_secret_ends_sessions),
 		T(tokens_of_other_programs_are_no_sessions),
 		T(a_revoked_session_stays_out_after_a_restart),
+		T(sessions_of_one_id_end_together),
 		T(a_full_disk_does_not_keep_a_session_alive),
 		T(what_is_no_id_cannot_be_revoked),
 		T(device_cookies_are_ours_and_expire),
