@@ -17,18 +17,18 @@
 void
 gather_flush(struct relay *r)
 {
-	struct conn *c = r->gather.c;
+	struct client *c = r->gather.c;
 	struct slice *v = r->gather.v;
 	size_t k = r->gather.n;
 	int64_t n;
 
 	r->gather.c = NULL;
 	r->gather.n = r->gather.bytes = r->gather.used = 0;
-	if (c == NULL || c->state == CONN_DEAD)
+	if (c == NULL || c->state == CLIENT_DEAD)
 		return;
 	n = io_writev(r->io, c->fd, v, k);
 	if (n == IO_FAIL) {
-		conn_close(c, true);
+		client_close(c, true);
 		return;
 	}
 	if (n == IO_AGAIN) {
@@ -42,15 +42,15 @@ gather_flush(struct relay *r)
 
 		n -= (int64_t)part;
 		v[i] = slice_from(v[i], part);
-		if (v[i].n > 0 && (!conn_reserve_out(c,
+		if (v[i].n > 0 && (!client_reserve_out(c,
 		    blocks_for(c->out.n + v[i].n)) ||
 		    !chain_put(&c->out, &r->blocks, v[i]))) {
-			conn_close(c, true);
+			client_close(c, true);
 			return;
 		}
 	}
 	if (c->out.n > 0)
-		conn_arm(c);
+		client_arm(c);
 	proxy_drained(c);
 }
 
@@ -67,7 +67,7 @@ is_stable(const struct relay *r, struct slice s)
  * error, or because it would hold more than it reserved.
  */
 bool
-gather_put(struct conn *c, struct slice s)
+gather_put(struct client *c, struct slice s)
 {
 	struct relay *r = c->r;
 	struct gather *g = &r->gather;
@@ -77,10 +77,10 @@ gather_put(struct conn *c, struct slice s)
 	if (g->c != c || g->n == GATHER_MAX ||
 	    (!is_stable(r, s) && s.n > OUT_BYTES - g->used))
 		gather_flush(r);
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return false;
 	if (c->out.n > 0 || !c->wr || (!is_stable(r, s) && s.n > OUT_BYTES))
-		return conn_send(c, s);
+		return client_send(c, s);
 	if (!is_stable(r, s)) {
 		memcpy(g->copy + g->used, s.p, s.n);
 		s.p = g->copy + g->used;
@@ -94,7 +94,7 @@ gather_put(struct conn *c, struct slice s)
 
 /* The exchange failed before the client got anything of an answer. */
 static void
-answer_fail(struct conn *c, unsigned status, struct slice text)
+answer_fail(struct client *c, unsigned status, struct slice text)
 {
 	struct http_head h = { .fields = c->r->fields,
 		.minor = c->minor, .verb = HTTP_V_OTHER };
@@ -111,7 +111,7 @@ answer_fail(struct conn *c, unsigned status, struct slice text)
 static void
 answer_bad(struct rstream *s, enum err e)
 {
-	struct conn *c = s->c;
+	struct client *c = s->c;
 
 	LOGF(s->r->log, LOG_WARN, "relay", "app's answer refused",
 	    log_s("app", name_slice(&s->l->apps[s->app].name)),
@@ -119,7 +119,7 @@ answer_bad(struct rstream *s, enum err e)
 	    log_c("error", err_name(e)));
 	if (s->head_sent) {
 		gather_flush(s->r);
-		conn_close(c, true);
+		client_close(c, true);
 	} else {
 		answer_fail(c, 502, SL("The app sent a malformed answer"));
 	}
@@ -151,7 +151,7 @@ static void
 answer_done(struct rstream *s)
 {
 	struct relay *r = s->r;
-	struct conn *c = s->c;
+	struct client *c = s->c;
 
 	gather_flush(r);
 	if (s->c == NULL)
@@ -169,14 +169,14 @@ answer_done(struct rstream *s)
 		s->resp = RESP_HEAD;
 		proxy_client_gone(c);
 	}
-	conn_answered(c);
+	client_answered(c);
 }
 
 static bool
 answer_put_head(struct rstream *s, const struct http_head *h, bool close)
 {
-	struct conn *c = s->c;
-	struct link_app *app = &s->l->apps[s->app];
+	struct client *c = s->c;
+	struct remote_app *app = &s->l->apps[s->app];
 	struct buf b = buf_of(s->r->area, AREA_BYTES);
 	struct rewrite_response w = {
 		.client_minor = c->minor,
@@ -218,15 +218,15 @@ answer_upgraded(struct rstream *s, const struct http_head *h)
 	ws_follow_init(&s->ws_up, true, bits);
 	ws_follow_init(&s->ws_down, false, bits);
 	s->resp = RESP_WS;
-	conn_to(s->c, CONN_WS);
-	conn_arm(s->c);
+	client_to(s->c, CLIENT_WS);
+	client_arm(s->c);
 	tunnel_ready(&s->ts);
 }
 
 static void
 answer_final(struct rstream *s, const struct http_head *h)
 {
-	struct conn *c = s->c;
+	struct client *c = s->c;
 
 	s->unchunk = c->minor == 0 && h->body == HTTP_BODY_CHUNKED;
 	s->app_keeps = h->keep_alive;
@@ -253,7 +253,7 @@ answer_final(struct rstream *s, const struct http_head *h)
 		answer_done(s);
 		return;
 	}
-	conn_arm(c);
+	client_arm(c);
 }
 
 static void
@@ -410,7 +410,7 @@ answer_read_chunks(struct rstream *s, struct slice in)
 static struct slice
 answer_read_ws(struct rstream *s, struct slice in)
 {
-	struct conn *c = s->c;
+	struct client *c = s->c;
 	struct slice out[2];
 	enum err e = ws_follow(&s->ws_down, in, out);
 	uint8_t held[WS_HEAD_MAX];
@@ -418,7 +418,7 @@ answer_read_ws(struct rstream *s, struct slice in)
 	memcpy(held, out[0].p == NULL ? held : out[0].p, out[0].n);
 	if (gather_put(c, slice_of(held, out[0].n)))
 		gather_put(c, out[1]);
-	if (e != E_OK && e != E_WS_AFTER_CLOSE && c->state == CONN_WS) {
+	if (e != E_OK && e != E_WS_AFTER_CLOSE && c->state == CLIENT_WS) {
 		LOGF(s->r->log, LOG_WARN, "relay", "app broke RFC 6455",
 		    log_s("app", name_slice(&s->l->apps[s->app].name)),
 		    log_c("error", err_name(e)));
@@ -500,7 +500,7 @@ void
 answer_end(void *owner, struct tunnel_stream *ts)
 {
 	struct rstream *s = ts->owner;
-	struct conn *c = s->c;
+	struct client *c = s->c;
 
 	(void)owner;
 	s->peer_end = true;
@@ -511,7 +511,7 @@ answer_end(void *owner, struct tunnel_stream *ts)
 		break;
 	case RESP_HEAD:
 		if (s->reused && !s->answered && s->c != NULL)
-			conn_close(c, false);
+			client_close(c, false);
 		else if (s->c != NULL)
 			answer_fail(c, 502, SL("The app closed the connection "
 			    "without an answer"));
@@ -519,14 +519,14 @@ answer_end(void *owner, struct tunnel_stream *ts)
 	case RESP_LENGTH:
 	case RESP_CHUNKED:
 		if (s->c != NULL)
-			conn_close(c, true);
+			client_close(c, true);
 		break;
 	case RESP_WS:
 		if (s->c == NULL)
 			break;
 		stream_orphan(s);
 		c->keep = c->body_done = false;
-		conn_answered(c);
+		client_answered(c);
 		break;
 	case RESP_IDLE:
 		stream_orphan(s);
@@ -565,7 +565,7 @@ void
 answer_reset(void *owner, struct tunnel_stream *ts, enum reset_code code)
 {
 	struct rstream *s = ts->owner;
-	struct conn *c = s->c;
+	struct client *c = s->c;
 
 	(void)owner;
 	gather_flush(s->r);
@@ -576,7 +576,7 @@ answer_reset(void *owner, struct tunnel_stream *ts, enum reset_code code)
 	if (s->client_gone || (s->reused && !s->answered &&
 	    s->resp == RESP_HEAD && (code == RESET_BROKEN ||
 	    code == RESET_CANCELLED) && !s->bad_body)) {
-		conn_close(c, s->client_gone);
+		client_close(c, s->client_gone);
 	} else if (s->bad_body && !s->head_sent) {
 		c->keep = false;
 		answer_fail(c, 400, SL("Malformed chunked body"));
@@ -588,7 +588,7 @@ answer_reset(void *owner, struct tunnel_stream *ts, enum reset_code code)
 	} else if (s->resp == RESP_IDLE) {
 		stream_free(s);
 	} else {
-		conn_close(c, true);
+		client_close(c, true);
 	}
 }
 

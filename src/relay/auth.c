@@ -79,19 +79,19 @@ put_random(struct relay *r, uint8_t out[TOKEN_CHARS])
 
 /* Keep the request and ask. False if the connection had to be closed. */
 bool
-auth_ask(struct conn *c, enum purpose purpose, struct ask *q)
+auth_ask(struct client *c, enum purpose purpose, struct ask *q)
 {
 	struct relay *r = c->r;
 
-	if (!conn_hold(c, CONN_ASK))
+	if (!client_hold(c, CLIENT_ASK))
 		return false;
 	c->asked = (uint8_t)purpose;
 	c->ask_seq = ++r->ask_seq;
 	q->seq = c->ask_seq;
-	q->who = pool_handle(&r->conns, c);
+	q->who = pool_handle(&r->clients, c);
 	q->now_s = r->io->wall_ms / 1000;
 	if (!r->io->ops->ask(r->io->ctx, q)) {
-		conn_close(c, true);
+		client_close(c, true);
 		return false;
 	}
 	return true;
@@ -179,7 +179,7 @@ auth_verdict(struct relay *r, const struct site *site, struct slice token,
 }
 
 enum auth
-auth_request(struct conn *c, const struct http_head *h,
+auth_request(struct client *c, const struct http_head *h,
     const struct site *site, struct session *s)
 {
 	struct relay *r = c->r;
@@ -300,7 +300,7 @@ login_parse(struct login *l, const struct http_head *h, struct slice body)
 }
 
 static void
-login_fail(struct conn *c, const struct http_head *h, const struct login *l,
+login_fail(struct client *c, const struct http_head *h, const struct login *l,
     unsigned status, struct slice text, struct slice extra)
 {
 	if (l->form)
@@ -313,7 +313,7 @@ login_fail(struct conn *c, const struct http_head *h, const struct login *l,
 /* Where a login leads: a path of ours, or through our login page to an app's
  * site, else the top. */
 static void
-login_leave(struct conn *c, const struct login *l, struct slice cookies)
+login_leave(struct client *c, const struct login *l, struct slice cookies)
 {
 	struct relay *r = c->r;
 	uint8_t area[3 * URL_NEXT_MAX + 128];
@@ -335,7 +335,7 @@ login_leave(struct conn *c, const struct login *l, struct slice cookies)
 }
 
 static void
-login_done(struct conn *c, const struct login *l)
+login_done(struct client *c, const struct login *l)
 {
 	struct relay *r = c->r;
 	uint8_t area[2 * ASK_TEXT_MAX + 512];
@@ -351,7 +351,7 @@ login_done(struct conn *c, const struct login *l)
 	head_give(r, c->hold, false);
 	c->hold = NULL;
 	LOGF(r->log, LOG_INFO, "relay", "login",
-	    log_u("conn", pool_index(&r->conns, c)));
+	    log_u("conn", pool_index(&r->clients, c)));
 	if (l->form)
 		login_leave(c, l, buf_slice(&b));
 	else
@@ -361,7 +361,7 @@ login_done(struct conn *c, const struct login *l)
 
 /* The steps of a login, each begun by the keeper's answer to the last. */
 static void
-login_step(struct conn *c, const struct http_head *h, const struct login *l)
+login_step(struct client *c, const struct http_head *h, const struct login *l)
 {
 	struct relay *r = c->r;
 	const struct answer *a = r->verdict;
@@ -369,7 +369,7 @@ login_step(struct conn *c, const struct http_head *h, const struct login *l)
 
 	if (a->kind != ASK_ISSUE_DEVICE && a->result != E_OK) {
 		LOGF(r->log, LOG_INFO, "relay", "login refused",
-		    log_u("conn", pool_index(&r->conns, c)));
+		    log_u("conn", pool_index(&r->clients, c)));
 		login_fail(c, h, l, 401, SL("Wrong password"), SL(""));
 		return;
 	}
@@ -420,7 +420,7 @@ login_origin_ok(const struct relay *r, const struct http_head *h)
  * behind the same address do not shut it out. False: answered or asked.
  */
 static bool
-login_allowed(struct conn *c, const struct http_head *h,
+login_allowed(struct client *c, const struct http_head *h,
     const struct login *l)
 {
 	struct relay *r = c->r;
@@ -454,7 +454,7 @@ login_allowed(struct conn *c, const struct http_head *h,
 }
 
 void
-auth_login(struct conn *c, const struct http_head *h, struct slice body)
+auth_login(struct client *c, const struct http_head *h, struct slice body)
 {
 	struct relay *r = c->r;
 	struct login l = { .form = false };
@@ -481,20 +481,20 @@ auth_login(struct conn *c, const struct http_head *h, struct slice body)
 
 /* Close what runs under a session that has ended. */
 static void
-session_close_all(struct relay *r, const struct conn *but, uint64_t id)
+session_close_all(struct relay *r, const struct client *but, uint64_t id)
 {
-	for (uint32_t i = 0; i < r->conns.fresh; i++) {
-		struct conn *c = pool_at(&r->conns, i);
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		struct client *c = pool_at(&r->clients, i);
 
-		if (pool_live(&r->conns, i) && c != but &&
-		    (c->state == CONN_PROXY || c->state == CONN_WS) &&
+		if (pool_live(&r->clients, i) && c != but &&
+		    (c->state == CLIENT_PROXY || c->state == CLIENT_WS) &&
 		    c->session == id)
 			proxy_end_session(c);
 	}
 }
 
 void
-auth_logout(struct conn *c, const struct http_head *h,
+auth_logout(struct client *c, const struct http_head *h,
     const struct session *s)
 {
 	struct relay *r = c->r;
@@ -518,13 +518,13 @@ auth_logout(struct conn *c, const struct http_head *h,
 	}
 	put_set_cookie(&b, &r->site, SL(""), SL(""), 0);
 	LOGF(r->log, LOG_INFO, "relay", "logout",
-	    log_u("conn", pool_index(&r->conns, c)));
+	    log_u("conn", pool_index(&r->clients, c)));
 	reply_json(c, false, 200, SL("{\"ok\":true}"), buf_slice(&b));
 }
 
 /* A one-time code for `next`, which is on the site `to`. */
 static void
-handover_begin(struct conn *c, bool head_only, const struct session *s,
+handover_begin(struct client *c, bool head_only, const struct session *s,
     const struct site *to, struct slice path, struct slice nonce)
 {
 	struct relay *r = c->r;
@@ -557,7 +557,7 @@ handover_begin(struct conn *c, bool head_only, const struct session *s,
 }
 
 void
-auth_login_page(struct conn *c, const struct http_head *h,
+auth_login_page(struct client *c, const struct http_head *h,
     const struct session *s)
 {
 	struct relay *r = c->r;
@@ -615,7 +615,7 @@ handover_spend(struct relay *r, const struct http_head *h,
  * main session's id and end, so that logging out there ends it here.
  */
 void
-auth_handover(struct conn *c, const struct http_head *h)
+auth_handover(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
 	uint8_t code_area[64], next_area[URL_NEXT_MAX];
@@ -659,7 +659,7 @@ auth_handover(struct conn *c, const struct http_head *h)
 
 /* Not logged in: to the login page, or 401 for programs. */
 void
-auth_refuse(struct conn *c, const struct http_head *h, bool bad_cookie)
+auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie)
 {
 	struct relay *r = c->r;
 	uint8_t area[3 * HTTP_TARGET_MAX + 1024], ex[512];

@@ -42,7 +42,7 @@ enum {                          /* who may ask, where, and how */
 };
 
 static void
-own_dashboard(struct conn *c, const struct http_head *h,
+own_dashboard(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
@@ -50,7 +50,7 @@ own_dashboard(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_login(struct conn *c, const struct http_head *h,
+own_login(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	if (c->r->cfg->no_login)
@@ -62,7 +62,7 @@ own_login(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_api_login(struct conn *c, const struct http_head *h,
+own_api_login(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)s;
@@ -73,7 +73,7 @@ own_api_login(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_logout(struct conn *c, const struct http_head *h,
+own_logout(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
@@ -81,7 +81,7 @@ own_logout(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_check(struct conn *c, const struct http_head *h,
+own_check(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
@@ -91,7 +91,7 @@ own_check(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_status(struct conn *c, const struct http_head *h,
+own_status(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
@@ -99,7 +99,7 @@ own_status(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_health(struct conn *c, const struct http_head *h,
+own_health(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
@@ -108,7 +108,7 @@ own_health(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_live(struct conn *c, const struct http_head *h, const struct session *s,
+own_live(struct client *c, const struct http_head *h, const struct session *s,
     struct slice body)
 {
 	(void)body;
@@ -118,7 +118,7 @@ own_live(struct conn *c, const struct http_head *h, const struct session *s,
 }
 
 static void
-own_ready(struct conn *c, const struct http_head *h,
+own_ready(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	bool stopping = c->r->stopping;
@@ -131,16 +131,16 @@ own_ready(struct conn *c, const struct http_head *h,
 }
 
 static void
-own_tunnel(struct conn *c, const struct http_head *h,
+own_tunnel(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
 	(void)s;
-	link_upgrade(c, h);
+	remote_upgrade(c, h);
 }
 
 static void
-own_handover(struct conn *c, const struct http_head *h,
+own_handover(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
@@ -154,7 +154,7 @@ own_handover(struct conn *c, const struct http_head *h,
 static const struct own_row {
 	struct slice path;
 	unsigned flags;
-	void (*serve)(struct conn *c, const struct http_head *h,
+	void (*serve)(struct client *c, const struct http_head *h,
 	    const struct session *s, struct slice body);
 } rows[] = {
 	{ SL_INIT("/"), OWN_GET | OWN_SESSION, own_dashboard },
@@ -190,7 +190,7 @@ own_find(const struct relay *r, struct slice path)
  * happens. True once it is there.
  */
 static bool
-own_body(struct conn *c, const struct http_head *h, struct slice rest,
+own_body(struct client *c, const struct http_head *h, struct slice rest,
     struct slice *body)
 {
 	*body = (struct slice){ NULL, 0 };
@@ -205,11 +205,11 @@ own_body(struct conn *c, const struct http_head *h, struct slice rest,
 		return false;
 	}
 	if (rest.n < h->length) {
-		bool begun = c->state == CONN_BODY;
+		bool begun = c->state == CLIENT_BODY;
 
-		if (!conn_hold(c, CONN_BODY) || begun || !h->expect_continue)
+		if (!client_hold(c, CLIENT_BODY) || begun || !h->expect_continue)
 			return false;
-		conn_send(c, SL("HTTP/1.1 100 Continue\r\n\r\n"));
+		client_send(c, SL("HTTP/1.1 100 Continue\r\n\r\n"));
 		return false;
 	}
 	*body = slice_head(rest, (size_t)h->length);
@@ -219,7 +219,7 @@ own_body(struct conn *c, const struct http_head *h, struct slice rest,
 }
 
 static bool
-own_method(struct conn *c, const struct http_head *h,
+own_method(struct client *c, const struct http_head *h,
     const struct own_row *row)
 {
 	bool get = h->verb == HTTP_V_GET || h->verb == HTTP_V_HEAD;
@@ -236,7 +236,7 @@ own_method(struct conn *c, const struct http_head *h,
 
 /* Unless it is asked for, the session is `nobody`. False: asked or refused. */
 static bool
-own_session(struct conn *c, const struct http_head *h,
+own_session(struct client *c, const struct http_head *h,
     const struct own_row *row, struct session *s)
 {
 	struct relay *r = c->r;
@@ -259,7 +259,7 @@ own_session(struct conn *c, const struct http_head *h,
 
 /* Serve a request for a path of ours. `rest` follows the head. */
 void
-own_request(struct conn *c, const struct http_head *h, struct slice path,
+own_request(struct client *c, const struct http_head *h, struct slice path,
     struct slice rest)
 {
 	struct relay *r = c->r;

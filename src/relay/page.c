@@ -39,7 +39,7 @@ put_security(struct buf *b, const struct reply *rep)
 }
 
 void
-reply_send(struct conn *c, bool head_only, const struct reply *rep)
+reply_send(struct client *c, bool head_only, const struct reply *rep)
 {
 	struct relay *r = c->r;
 	struct buf b = buf_of(r->area, HEAD_AREA);
@@ -61,22 +61,22 @@ reply_send(struct conn *c, bool head_only, const struct reply *rep)
 		buf_lit(&b, "Connection: keep-alive\r\n");
 	http_put_end(&b);
 	if (!buf_ok(&b)) {
-		conn_close(c, true);
+		client_close(c, true);
 		return;
 	}
 	if (!head_only && rep->body.p == r->area + HEAD_AREA) {
 		/* One write: the body goes right behind the head. */
 		memmove(r->area + b.n, rep->body.p, rep->body.n);
 		b.n += rep->body.n;
-		conn_send(c, slice_of(r->area, b.n));
-	} else if (conn_send(c, buf_slice(&b)) && !head_only) {
-		conn_send(c, rep->body);
+		client_send(c, slice_of(r->area, b.n));
+	} else if (client_send(c, buf_slice(&b)) && !head_only) {
+		client_send(c, rep->body);
 	}
-	conn_answered(c);
+	client_answered(c);
 }
 
 void
-reply_json(struct conn *c, bool head_only, unsigned status,
+reply_json(struct client *c, bool head_only, unsigned status,
     struct slice json, struct slice extra)
 {
 	struct reply rep = { .status = status, .extra = extra, .body = json,
@@ -101,7 +101,7 @@ page_open(struct buf *b, struct slice title, struct slice head_extra)
 }
 
 static void
-page_send(struct conn *c, bool head_only, unsigned status, struct buf *b,
+page_send(struct client *c, bool head_only, unsigned status, struct buf *b,
     struct slice extra, struct slice form_to)
 {
 	struct reply rep = { .status = status, .extra = extra,
@@ -140,7 +140,7 @@ advice(unsigned status)
 }
 
 static void
-page_error(struct conn *c, bool head_only, unsigned status,
+page_error(struct client *c, bool head_only, unsigned status,
     struct slice text, struct slice extra)
 {
 	struct buf b = body_buf(c->r);
@@ -163,7 +163,7 @@ page_error(struct conn *c, bool head_only, unsigned status,
 }
 
 void
-reply_error(struct conn *c, const struct http_head *h, unsigned status,
+reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra)
 {
 	struct buf b = body_buf(c->r);
@@ -181,7 +181,7 @@ reply_error(struct conn *c, const struct http_head *h, unsigned status,
 }
 
 void
-reply_redirect(struct conn *c, bool head_only, struct slice location,
+reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra)
 {
 	struct buf b = body_buf(c->r);
@@ -220,7 +220,7 @@ form_target(struct relay *r, struct slice next, struct buf *b)
 }
 
 void
-page_login(struct conn *c, bool head_only, unsigned status,
+page_login(struct client *c, bool head_only, unsigned status,
     struct slice next, struct slice nonce, struct slice error,
     struct slice extra)
 {
@@ -253,22 +253,22 @@ page_login(struct conn *c, bool head_only, unsigned status,
 
 /* The app's address for this person: its own site, or the shared one. */
 static bool
-put_app_url(struct buf *b, struct relay *r, const struct link *l,
-    const struct link_app *app)
+put_app_url(struct buf *b, struct relay *r, const struct remote *l,
+    const struct remote_app *app)
 {
 	uint16_t i;
 	struct slice name = name_slice(&app->name);
 	uint8_t area[NAME_BYTES];
 	struct buf full = BUF_ON(area);
 
-	if (r->cfg->root.n > 0 && link_find_app(r, r->cfg->root, &i) == l &&
+	if (r->cfg->root.n > 0 && remote_find_app(r, r->cfg->root, &i) == l &&
 	    &l->apps[i] == app) {
 		if (r->site.main)
 			return buf_lit(b, "/");
 		site_put_main(b, r, &r->site);
 		return buf_lit(b, "/");
 	}
-	if (link_find_app(r, name, &i) != l) {
+	if (remote_find_app(r, name, &i) != l) {
 		buf_put(&full, name);
 		buf_lit(&full, "--");
 		buf_put(&full, name_slice(&l->name));
@@ -278,8 +278,8 @@ put_app_url(struct buf *b, struct relay *r, const struct link *l,
 }
 
 static void
-put_app(struct buf *b, struct relay *r, const struct link *l,
-    const struct link_app *app)
+put_app(struct buf *b, struct relay *r, const struct remote *l,
+    const struct remote_app *app)
 {
 	uint8_t area[512];
 	struct buf url = BUF_ON(area);
@@ -299,14 +299,14 @@ put_app(struct buf *b, struct relay *r, const struct link *l,
 }
 
 static void
-put_agent(struct buf *b, struct relay *r, const struct link *l)
+put_agent(struct buf *b, struct relay *r, const struct remote *l)
 {
 	struct tunnel_stats st = tunnel_stats(&l->t);
 
 	buf_lit(b, "<section class=\"card\">\n<h2>");
 	buf_put_html(b, name_slice(&l->name));
 	buf_lit(b, "</h2>\n<p class=\"quiet\">");
-	buf_put(b, l->state == LINK_DRAINING ? SL("leaving") :
+	buf_put(b, l->state == REMOTE_DRAINING ? SL("leaving") :
 	    SL("connected"));
 	buf_lit(b, ", adit ");
 	buf_put_html(b, name_slice(&l->version));
@@ -325,16 +325,16 @@ put_agent(struct buf *b, struct relay *r, const struct link *l)
 }
 
 static bool
-link_is_up(const struct relay *r, uint32_t i)
+remote_is_up(const struct relay *r, uint32_t i)
 {
-	const struct link *l = pool_at(&r->links, i);
+	const struct remote *l = pool_at(&r->remotes, i);
 
-	return pool_live(&r->links, i) && !l->dead &&
-	    l->state == LINK_CURRENT;
+	return pool_live(&r->remotes, i) && !l->dead &&
+	    l->state == REMOTE_CURRENT;
 }
 
 void
-page_dashboard(struct conn *c, bool head_only, const struct session *s)
+page_dashboard(struct client *c, bool head_only, const struct session *s)
 {
 	struct relay *r = c->r;
 	struct buf b = body_buf(r);
@@ -358,9 +358,9 @@ page_dashboard(struct conn *c, bool head_only, const struct session *s)
 	buf_lit(&b, "<p id=\"stale\" class=\"warn\" role=\"status\" hidden>"
 	    "The relay does not answer; what you see may be old.</p>\n"
 	    "<main id=\"agents\">\n");
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		if (link_is_up(r, i)) {
-			put_agent(&b, r, pool_at(&r->links, i));
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		if (remote_is_up(r, i)) {
+			put_agent(&b, r, pool_at(&r->remotes, i));
 			any = true;
 		}
 	}
@@ -377,7 +377,7 @@ page_dashboard(struct conn *c, bool head_only, const struct session *s)
 }
 
 static void
-status_agent(struct json_out *o, struct relay *r, const struct link *l)
+status_agent(struct json_out *o, struct relay *r, const struct remote *l)
 {
 	struct tunnel_stats st = tunnel_stats(&l->t);
 
@@ -407,23 +407,23 @@ status_agent(struct json_out *o, struct relay *r, const struct link *l)
 }
 
 void
-page_status(struct conn *c, bool head_only, bool names)
+page_status(struct client *c, bool head_only, bool names)
 {
 	struct relay *r = c->r;
 	struct buf b = body_buf(r);
 	struct json_out o = json_out_on(&b);
 
 	json_object(&o);
-	json_pair_bool(&o, SL("tunnelConnected"), link_any(r));
+	json_pair_bool(&o, SL("tunnelConnected"), remote_any(r));
 	json_pair_u64(&o, SL("uptime"),
 	    (r->io->now_ms - r->started_ms) / 1000);
 	json_pair_string(&o, SL("version"), r->cfg->version);
 	if (names) {
 		json_name(&o, SL("agents"));
 		json_array(&o);
-		for (uint32_t i = 0; i < r->links.fresh; i++) {
-			if (link_is_up(r, i))
-				status_agent(&o, r, pool_at(&r->links, i));
+		for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+			if (remote_is_up(r, i))
+				status_agent(&o, r, pool_at(&r->remotes, i));
 		}
 		json_array_end(&o);
 	}
@@ -436,7 +436,7 @@ page_status(struct conn *c, bool head_only, bool names)
 }
 
 void
-page_health(struct conn *c, bool head_only)
+page_health(struct client *c, bool head_only)
 {
 	struct relay *r = c->r;
 	struct buf b = body_buf(r);
@@ -445,8 +445,8 @@ page_health(struct conn *c, bool head_only)
 	struct buf date = BUF_ON(area);
 	uint64_t agents = 0;
 
-	for (uint32_t i = 0; i < r->links.fresh; i++)
-		agents += link_is_up(r, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++)
+		agents += remote_is_up(r, i);
 	date_put_iso(&date, (int64_t)r->io->wall_ms);
 	json_object(&o);
 	json_pair_string(&o, SL("status"), SL("healthy"));
@@ -456,7 +456,7 @@ page_health(struct conn *c, bool head_only)
 	json_name(&o, SL("connections"));
 	json_object(&o);
 	json_pair_u64(&o, SL("agents"), agents);
-	json_pair_u64(&o, SL("clients"), r->conns.used);
+	json_pair_u64(&o, SL("clients"), r->clients.used);
 	json_pair_u64(&o, SL("streams"), r->streams.used);
 	json_object_end(&o);
 	json_pair_string(&o, SL("timestamp"), buf_slice(&date));
@@ -478,7 +478,7 @@ asset_find(struct slice path)
 }
 
 void
-page_asset(struct conn *c, const struct http_head *h, struct slice path)
+page_asset(struct client *c, const struct http_head *h, struct slice path)
 {
 	const struct asset *a = asset_find(path);
 	const struct http_field *f = http_field_get(h, SL("if-none-match"));

@@ -4,7 +4,7 @@
  *   plan.c     sizes of all pools
  *   relay.c    making it, dispatching events, the turn, stopping
  *   peers.c    listening sockets, connections per address
- *   conn.c     a client's connection: heads in, bytes out, deadlines
+ *   client.c     a client's connection: heads in, bytes out, deadlines
  *   site.c     which site a request is for, and who may send it (pure)
  *   rewrite.c  heads as the app and as the client shall see them (pure)
  *   auth.c     sessions, login, logout, the handover to app sites
@@ -12,7 +12,7 @@
  *   page.c     its pages and JSON texts
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
- *   link.c     agents: upgrade, hello, names, the tunnel's socket
+ *   remote.c     agents: upgrade, hello, names, the tunnel's socket
  *   stop.c     stopping in order
  *   kept.c     the state that survives a restart
  */
@@ -31,7 +31,7 @@
 #include "tunnel/tunnel.h"
 
 enum {                          /* kinds of handles */
-	KIND_CONN = 0x10, KIND_STREAM, KIND_LINK, KIND_LISTEN, KIND_BLOCK,
+	KIND_CLIENT = 0x10, KIND_STREAM, KIND_REMOTE, KIND_LISTEN, KIND_BLOCK,
 	KIND_SMALL, KIND_LARGE, KIND_PEER, KIND_RELAY_LAST,
 };
 
@@ -108,17 +108,17 @@ enum purpose {                  /* of a question to the keeper */
 	FOR_TOKEN, FOR_HANDOVER, FOR_REVOKE,
 };
 
-enum conn_state {
-	CONN_IDLE,              /* no byte of a request yet */
-	CONN_HEAD,              /* a part of a head came */
-	CONN_ASK,               /* waiting for the keeper */
-	CONN_BODY,              /* reading a body for the relay itself */
-	CONN_PROXY,             /* a request is with an app */
-	CONN_WS,                /* a WebSocket of an app */
-	CONN_FLUSH,             /* writing the last bytes, then closing */
-	CONN_LINGER,            /* all written: until the client has read it */
-	CONN_DEAD,              /* closed; its record is freed by the step */
-	CONN_STATES
+enum client_state {
+	CLIENT_IDLE,              /* no byte of a request yet */
+	CLIENT_HEAD,              /* a part of a head came */
+	CLIENT_ASK,               /* waiting for the keeper */
+	CLIENT_BODY,              /* reading a body for the relay itself */
+	CLIENT_PROXY,             /* a request is with an app */
+	CLIENT_WS,                /* a WebSocket of an app */
+	CLIENT_FLUSH,             /* writing the last bytes, then closing */
+	CLIENT_LINGER,            /* all written: until the client has read it */
+	CLIENT_DEAD,              /* closed; its record is freed by the step */
+	CLIENT_STATES
 };
 
 struct session {                /* who a request is from */
@@ -130,22 +130,22 @@ struct session {                /* who a request is from */
 	uint8_t jti_n;
 };
 
-struct conn {
+struct client {
 	struct relay *r;
 	int fd;
-	uint8_t state;          /* enum conn_state */
-	uint8_t asked;          /* enum purpose, in CONN_ASK */
+	uint8_t state;          /* enum client_state */
+	uint8_t asked;          /* enum purpose, in CLIENT_ASK */
 	uint8_t minor;          /* of the request under way */
 	bool rd, wr;            /* readable, writable as far as we know */
 	bool hup;               /* the client closed its side */
 	bool keep;              /* another request may follow */
-	bool draining_in;       /* CONN_FLUSH must linger: input is unread */
+	bool draining_in;       /* CLIENT_FLUSH must linger: input is unread */
 	bool stop_ws;           /* a Close frame of ours was sent */
 	uint16_t listen;        /* index of the listening socket */
 	uint8_t in_large;       /* `in` is of the large pool */
 	bool dirty;             /* in the list of connections to look at */
 	bool served;            /* has had an answer */
-	struct conn *next_dirty, *next_dead;
+	struct client *next_dirty, *next_dead;
 	struct addr peer;
 	struct peer *by_addr;
 	struct timer timer;
@@ -184,8 +184,8 @@ enum resp_state {
 struct rstream {
 	struct tunnel_stream ts;        /* first: tunnel.h gives it back */
 	struct relay *r;
-	struct conn *c;                 /* NULL for an orphan */
-	struct link *l;
+	struct client *c;                 /* NULL for an orphan */
+	struct remote *l;
 	struct timer timer;
 	struct chain up;                /* for the app: heads, body starts */
 	uint32_t up_blocks;
@@ -220,7 +220,7 @@ struct rstream {
 	struct rstream *next_dead;
 };
 
-struct link_app {
+struct remote_app {
 	struct name name;
 	uint8_t kind;
 	bool is_public;                 /* both sides said so */
@@ -229,16 +229,16 @@ struct link_app {
 	uint8_t origin[HELLO_ORIGIN_MAX];       /* option origin=, or empty */
 };
 
-enum link_state {
-	LINK_NEW,               /* waiting for the hello */
-	LINK_PROVISIONAL,
-	LINK_CURRENT,
-	LINK_DRAINING,
-	LINK_CLOSING,           /* the Close frame goes out */
-	LINK_STATES
+enum remote_state {
+	REMOTE_NEW,               /* waiting for the hello */
+	REMOTE_PROVISIONAL,
+	REMOTE_CURRENT,
+	REMOTE_DRAINING,
+	REMOTE_CLOSING,           /* the Close frame goes out */
+	REMOTE_STATES
 };
 
-struct link {                           /* an agent's connection */
+struct remote {                           /* an agent's connection */
 	struct relay *r;
 	int fd;
 	uint8_t state;
@@ -247,7 +247,7 @@ struct link {                           /* an agent's connection */
 	struct peer *by_addr;
 	uint32_t credential;
 	uint64_t since_wall_ms, seq;    /* seq: order of confirmation */
-	uint64_t close_ms;              /* LINK_CLOSING: give up then */
+	uint64_t close_ms;              /* REMOTE_CLOSING: give up then */
 	struct name name;
 	struct name tunnel_id;
 	struct name version;
@@ -255,7 +255,7 @@ struct link {                           /* an agent's connection */
 	bool start;
 	uint16_t napps;
 	struct tunnel t;
-	struct link_app apps[HELLO_APPS_MAX];
+	struct remote_app apps[HELLO_APPS_MAX];
 };
 
 struct listener {
@@ -301,7 +301,7 @@ struct kept_agent {
 enum { GATHER_MAX = 48 };
 
 struct gather {                         /* slices for one client */
-	struct conn *c;
+	struct client *c;
 	size_t n, bytes;
 	struct slice v[GATHER_MAX];
 	size_t used;                    /* of copy[] */
@@ -313,14 +313,14 @@ struct relay {
 	struct relay_plan plan;
 	struct log *log;
 	const struct io *io;            /* of the call under way */
-	struct pool conns, streams, links, small, large, peers;
+	struct pool clients, streams, remotes, small, large, peers;
 	struct blocks blocks;
 	struct timers timers;
 	struct listener listeners[LISTENS_MAX];
 	struct peer **peer_hash;
 	uint32_t peer_hash_n;
-	struct tunnel_stream **link_hash;       /* plan.agents tables */
-	uint32_t link_hash_n;
+	struct tunnel_stream **remote_hash;       /* plan.agents tables */
+	uint32_t remote_hash_n;
 	uint8_t *area;                  /* AREA_BYTES: heads, pages */
 	struct http_field *fields;      /* HTTP_FIELDS_MAX */
 	struct gather gather;
@@ -333,7 +333,7 @@ struct relay {
 	size_t nkept;
 	uint8_t *joined;                /* answer.c: a kept part and what came */
 	bool joined_large;
-	struct conn *dirty, *dead_conns;
+	struct client *dirty, *dead_clients;
 	struct rstream *dead_streams;
 	uint32_t evict_hand;            /* next connection to lose its head */
 	struct slice req_in;            /* the request being looked at: */
@@ -342,7 +342,7 @@ struct relay {
 	struct site site;               /* its site */
 	const struct answer *verdict;   /* and the keeper's word on it */
 	uint64_t started_wall_ms, started_ms;
-	uint64_t link_seq;
+	uint64_t remote_seq;
 	uint32_t ask_seq;
 	bool stopping;
 	bool kept_changed;
@@ -355,40 +355,40 @@ void listener_run(struct relay *r, struct listener *l);
 struct peer *peer_add(struct relay *r, const struct addr *a);
 void peer_drop(struct relay *r, struct peer *p);
 
-/* conn.c */
-void conn_to(struct conn *c, enum conn_state next);
-void conn_new(struct relay *r, int fd, const struct addr *peer,
+/* client.c */
+void client_to(struct client *c, enum client_state next);
+void client_new(struct relay *r, int fd, const struct addr *peer,
     struct peer *by_addr, uint16_t listen);
-void conn_event(struct conn *c, uint32_t flags);
-void conn_timer(struct conn *c);
+void client_event(struct client *c, uint32_t flags);
+void client_timer(struct client *c);
 /* Free it without a further word; `abort`: the client sees a reset. */
-void conn_close(struct conn *c, bool abort);
+void client_close(struct client *c, bool abort);
 /* Look at it again before the turn ends. */
-void conn_mark(struct conn *c);
+void client_mark(struct client *c);
 /* Do what its state allows with what is readable and writable. */
-void conn_run(struct conn *c);
+void client_run(struct client *c);
 /* Keep `s` as unread input, which may be a part of what is kept already.
  * False (the connection is closed then) if there is no room. */
-bool conn_keep_input(struct conn *c, struct slice s);
-bool conn_try_keep(struct conn *c, struct slice s);
+bool client_keep_input(struct client *c, struct slice s);
+bool client_try_keep(struct client *c, struct slice s);
 /* Keep all of the request being looked at, to look at it again. */
-bool conn_hold(struct conn *c, enum conn_state next);
+bool client_hold(struct client *c, enum client_state next);
 /* Send: at once if it can be, the rest waits in c->out. False if the
  * connection broke or memory is short; then it is closed. */
-bool conn_send(struct conn *c, struct slice s);
+bool client_send(struct client *c, struct slice s);
 /* The answer is complete: the next request, or the end. */
-void conn_answered(struct conn *c);
+void client_answered(struct client *c);
 /* Deadlines follow the state. */
-void conn_arm(struct conn *c);
-void conn_resume(struct conn *c, const struct answer *a);
-bool conn_reserve_out(struct conn *c, uint32_t blocks);
+void client_arm(struct client *c);
+void client_resume(struct client *c, const struct answer *a);
+bool client_reserve_out(struct client *c, uint32_t blocks);
 /* Buffers for heads that came in pieces. */
 uint8_t *head_take(struct relay *r, size_t n, bool *large);
 void head_give(struct relay *r, uint8_t *p, bool large);
-void conn_write_more(struct conn *c);
+void client_write_more(struct client *c);
 
 /* site.c */
-enum err site_find(struct relay *r, const struct conn *c,
+enum err site_find(struct relay *r, const struct client *c,
     const struct http_head *h, struct site *site);
 bool site_same_origin(const struct relay *r, const struct site *site,
     const struct http_head *h);
@@ -412,7 +412,7 @@ bool site_trusts(const struct relay *r, const struct addr *a);
 struct rewrite {
 	const struct site *site;
 	const struct session *session;  /* NULL: no identity */
-	const struct link_app *app;
+	const struct remote_app *app;
 	bool upgrade;
 };
 bool rewrite_request(struct buf *b, const struct http_head *h,
@@ -433,23 +433,23 @@ bool cookie_is_ours(struct slice name);
 /* auth.c */
 enum auth { AUTH_YES, AUTH_NO, AUTH_BAD, AUTH_ASKED };
 /* Who is the request from? AUTH_ASKED: the keeper was asked, wait. */
-enum auth auth_request(struct conn *c, const struct http_head *h,
+enum auth auth_request(struct client *c, const struct http_head *h,
     const struct site *site, struct session *s);
-void auth_login(struct conn *c, const struct http_head *h, struct slice body);
-void auth_logout(struct conn *c, const struct http_head *h,
+void auth_login(struct client *c, const struct http_head *h, struct slice body);
+void auth_logout(struct client *c, const struct http_head *h,
     const struct session *s);
-void auth_login_page(struct conn *c, const struct http_head *h,
+void auth_login_page(struct client *c, const struct http_head *h,
     const struct session *s);
-void auth_handover(struct conn *c, const struct http_head *h);
-void auth_refuse(struct conn *c, const struct http_head *h, bool bad_cookie);
+void auth_handover(struct client *c, const struct http_head *h);
+void auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie);
 void auth_forget(struct relay *r, const uint8_t *jti, size_t n);
-bool auth_ask(struct conn *c, enum purpose purpose, struct ask *q);
+bool auth_ask(struct client *c, enum purpose purpose, struct ask *q);
 
 /* own.c */
 /* Is the path the relay's on this site? *path is then its short form. */
 bool own_path(const struct relay *r, const struct site *site,
     struct slice target, struct slice *path);
-void own_request(struct conn *c, const struct http_head *h,
+void own_request(struct client *c, const struct http_head *h,
     struct slice path, struct slice rest);
 
 /* page.c */
@@ -461,31 +461,31 @@ struct reply {
 	bool cache;             /* may be cached: our assets */
 	struct slice form_to;   /* another origin a form may lead to */
 };
-void reply_send(struct conn *c, bool head_only, const struct reply *rep);
-void reply_json(struct conn *c, bool head_only, unsigned status,
+void reply_send(struct client *c, bool head_only, const struct reply *rep);
+void reply_json(struct client *c, bool head_only, unsigned status,
     struct slice json, struct slice extra);
 /* {"error":"..."} for programs, a page for navigations. */
-void reply_error(struct conn *c, const struct http_head *h, unsigned status,
+void reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra);
-void reply_redirect(struct conn *c, bool head_only, struct slice location,
+void reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra);
-void page_login(struct conn *c, bool head_only, unsigned status,
+void page_login(struct client *c, bool head_only, unsigned status,
     struct slice next, struct slice nonce, struct slice error,
     struct slice extra);
-void page_dashboard(struct conn *c, bool head_only, const struct session *s);
-void page_status(struct conn *c, bool head_only, bool names);
-void page_health(struct conn *c, bool head_only);
-void page_asset(struct conn *c, const struct http_head *h, struct slice path);
+void page_dashboard(struct client *c, bool head_only, const struct session *s);
+void page_status(struct client *c, bool head_only, bool names);
+void page_health(struct client *c, bool head_only);
+void page_asset(struct client *c, const struct http_head *h, struct slice path);
 
 /* proxy.c */
-void proxy_request(struct conn *c, const struct http_head *h,
+void proxy_request(struct client *c, const struct http_head *h,
     const struct session *s, struct slice rest);
-void proxy_client_gone(struct conn *c);
+void proxy_client_gone(struct client *c);
 /* Bytes of the client left: give credit back. */
-void proxy_drained(struct conn *c);
+void proxy_drained(struct client *c);
 /* The session ended: finish what runs under it. */
-void proxy_end_session(struct conn *c);
-void proxy_end_ws(struct conn *c, uint16_t code, struct slice reason);
+void proxy_end_session(struct client *c);
+void proxy_end_ws(struct client *c, uint16_t code, struct slice reason);
 void stream_timer(struct rstream *s);
 /* Let the app's connection end in order; the client does without it. */
 void stream_orphan(struct rstream *s);
@@ -502,21 +502,21 @@ void answer_reset(void *owner, struct tunnel_stream *ts,
     enum reset_code code);
 void answer_closed(void *owner, struct tunnel_stream *ts);
 /* Gathered writes. */
-bool gather_put(struct conn *c, struct slice s);
+bool gather_put(struct client *c, struct slice s);
 void gather_flush(struct relay *r);
 
-/* link.c */
-void link_upgrade(struct conn *c, const struct http_head *h);
-void link_event(struct link *l, uint32_t flags);
+/* remote.c */
+void remote_upgrade(struct client *c, const struct http_head *h);
+void remote_event(struct remote *l, uint32_t flags);
 /* Frees it once it is dead. Returns when to come back. */
-uint64_t link_turn(struct link *l);
-void link_hello(void *owner, struct slice json);
-void link_confirmed(void *owner);
-void link_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
+uint64_t remote_turn(struct remote *l);
+void remote_hello(void *owner, struct slice json);
+void remote_confirmed(void *owner);
+void remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
 /* The app that `name` (NAME or NAME--AGENT) means now. */
-struct link *link_find_app(struct relay *r, struct slice name,
+struct remote *remote_find_app(struct relay *r, struct slice name,
     uint16_t *index);
-bool link_any(const struct relay *r);
+bool remote_any(const struct relay *r);
 
 /* stop.c */
 void relay_cut(struct relay *r);

@@ -96,7 +96,7 @@ listener_run(struct relay *r, struct listener *l)
 		if (p == NULL)
 			r->io->ops->close(r->io->ctx, fd, true);
 		else
-			conn_new(r, fd, &from, p,
+			client_new(r, fd, &from, p,
 			    (uint16_t)(l - r->listeners));
 	}
 }

@@ -14,7 +14,7 @@
 
 enum {
 	FIXED_BYTES = 3 << 20,          /* program, stacks, kernel's loan */
-	CONN_DEFAULT_PER_MIB = 64,
+	CLIENT_DEFAULT_PER_MIB = 64,
 	AGENT_BLOCKS = (RING_MIN + 100 * 1024) / BLOCK_BYTES + 1,
 };
 
@@ -47,12 +47,12 @@ static uint64_t
 tables_bytes(const struct relay_plan *p)
 {
 	return arena_bytes(sizeof(struct relay), 64) +
-	    pool_bytes(sizeof(struct conn), p->connections) +
+	    pool_bytes(sizeof(struct client), p->connections) +
 	    pool_bytes(sizeof(struct peer), p->connections + p->agents) +
 	    arena_bytes(sizeof(void *) *
 	    (size_t)power_of_two(p->connections), 16) +
 	    pool_bytes(sizeof(struct rstream), p->streams) +
-	    pool_bytes(sizeof(struct link), p->agents) +
+	    pool_bytes(sizeof(struct remote), p->agents) +
 	    arena_bytes(sizeof(void *) * (size_t)p->agents *
 	    power_of_two(2 * p->streams), 16) +
 	    pool_bytes(SMALL_BYTES, p->heads_small) +
@@ -73,7 +73,7 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 	uint64_t mib = cfg->memory_bytes >> 20, used, left, blocks;
 
 	plan->connections = cfg->max_connections > 0 ? cfg->max_connections :
-	    (uint32_t)min_u64(mib * CONN_DEFAULT_PER_MIB, 1 << 20);
+	    (uint32_t)min_u64(mib * CLIENT_DEFAULT_PER_MIB, 1 << 20);
 	plan->agents = cfg->max_agents > 0 ? cfg->max_agents :
 	    (uint32_t)min_u64(mib / 4, 256);
 	if (plan->agents == 0)

@@ -108,7 +108,7 @@ stream_timer(struct rstream *s)
 
 /* The client is of no more use to its stream. */
 void
-proxy_client_gone(struct conn *c)
+proxy_client_gone(struct client *c)
 {
 	struct rstream *s = c->s;
 
@@ -124,7 +124,7 @@ proxy_client_gone(struct conn *c)
 
 /* What left towards the client is credit for the agent again. */
 void
-proxy_drained(struct conn *c)
+proxy_drained(struct client *c)
 {
 	struct rstream *s = c->s;
 	uint64_t keep, n;
@@ -141,19 +141,19 @@ proxy_drained(struct conn *c)
 
 /* Is the connection's stream the one for this request? */
 static bool
-stream_fits(const struct conn *c, const struct link *l, uint16_t app,
+stream_fits(const struct client *c, const struct remote *l, uint16_t app,
     const struct session *who)
 {
 	const struct rstream *s = c->s;
 
 	return s != NULL && s->resp == RESP_IDLE && !s->peer_end &&
 	    s->l == l && s->app == app && s->person == who->id &&
-	    c->r->io->now_ms < s->idle_until_ms && l->state == LINK_CURRENT;
+	    c->r->io->now_ms < s->idle_until_ms && l->state == REMOTE_CURRENT;
 }
 
 /* A stream for the request: the present one or a new one; NULL: full. */
 static struct rstream *
-stream_for(struct conn *c, struct link *l, uint16_t app,
+stream_for(struct client *c, struct remote *l, uint16_t app,
     const struct session *who)
 {
 	struct relay *r = c->r;
@@ -165,7 +165,7 @@ stream_for(struct conn *c, struct link *l, uint16_t app,
 	}
 	if (c->s != NULL)
 		stream_orphan(c->s);
-	if (!conn_reserve_out(c, STREAM_BLOCKS))
+	if (!client_reserve_out(c, STREAM_BLOCKS))
 		return NULL;
 	s = pool_take(&r->streams);
 	if (s == NULL)
@@ -190,7 +190,7 @@ stream_for(struct conn *c, struct link *l, uint16_t app,
 
 /* Decode a part of a chunked body and put it, normalised, into s->up. */
 static enum err
-chunk_feed(struct conn *c, struct rstream *s, struct slice *in)
+chunk_feed(struct client *c, struct rstream *s, struct slice *in)
 {
 	for (;;) {
 		uint8_t area[CHUNK_TRAILERS_MAX + 64];
@@ -228,7 +228,7 @@ chunk_feed(struct conn *c, struct rstream *s, struct slice *in)
 
 /* The part of the body that came with the head. *rest: what follows it. */
 static enum err
-body_begin(struct conn *c, struct rstream *s, const struct http_head *h,
+body_begin(struct client *c, struct rstream *s, const struct http_head *h,
     struct slice *rest)
 {
 	struct slice part;
@@ -254,8 +254,8 @@ body_begin(struct conn *c, struct rstream *s, const struct http_head *h,
 
 /* DESIGN: with our cookie, who else's page is behind this request? */
 static bool
-cross_site_ok(struct conn *c, const struct http_head *h,
-    const struct session *who, const struct link_app *app)
+cross_site_ok(struct client *c, const struct http_head *h,
+    const struct session *who, const struct remote_app *app)
 {
 	const struct http_field *f;
 	bool safe = h->verb == HTTP_V_GET || h->verb == HTTP_V_HEAD ||
@@ -294,8 +294,8 @@ ws_fields_ok(const struct http_head *h)
 
 /* What must not go to the app at all; true if it was answered. */
 static bool
-proxy_refuse(struct conn *c, const struct http_head *h,
-    const struct session *who, const struct link *l, uint16_t app)
+proxy_refuse(struct client *c, const struct http_head *h,
+    const struct session *who, const struct remote *l, uint16_t app)
 {
 	if (c->r->site.kind == SITE_SHARED && is_worker_script(h)) {
 		reply_error(c, h, 403, SL("No service workers on a site that "
@@ -320,7 +320,7 @@ proxy_refuse(struct conn *c, const struct http_head *h,
 }
 
 static void
-proxy_begin(struct conn *c, struct rstream *s, const struct http_head *h,
+proxy_begin(struct client *c, struct rstream *s, const struct http_head *h,
     struct slice rest)
 {
 	enum err e = body_begin(c, s, h, &rest);
@@ -337,21 +337,21 @@ proxy_begin(struct conn *c, struct rstream *s, const struct http_head *h,
 		    slice_of(err_text(e), strlen(err_text(e))), SL(""));
 		return;
 	}
-	if (!conn_keep_input(c, rest))
+	if (!client_keep_input(c, rest))
 		return;
-	conn_to(c, CONN_PROXY);
-	conn_arm(c);
+	client_to(c, CLIENT_PROXY);
+	client_arm(c);
 	tunnel_ready(&s->ts);
 }
 
 void
-proxy_request(struct conn *c, const struct http_head *h,
+proxy_request(struct client *c, const struct http_head *h,
     const struct session *who, struct slice rest)
 {
 	struct relay *r = c->r;
 	struct buf b = buf_of(r->area, AREA_BYTES);
 	uint16_t app = 0;
-	struct link *l = link_find_app(r, r->site.app, &app);
+	struct remote *l = remote_find_app(r, r->site.app, &app);
 	struct rewrite w = { .site = &r->site, .session = who,
 		.upgrade = h->upgrade_websocket };
 	struct rstream *s;
@@ -391,13 +391,13 @@ static enum tunnel_pull
 pull_length(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
     enum reset_code *code)
 {
-	struct conn *c = s->c;
+	struct client *c = s->c;
 	int64_t got = io_read(c->r->io, c->fd, dst,
 	    (size_t)min_u64(max, c->body_left));
 
 	if (got == IO_AGAIN) {
 		c->rd = false;
-		conn_arm(c);
+		client_arm(c);
 		return PULL_WAIT;
 	}
 	if (got <= 0)
@@ -411,7 +411,7 @@ pull_length(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
 
 /* Read into `area` behind what was kept; the total, 0 for none yet. */
 static int64_t
-read_behind_kept(struct conn *c, uint8_t *area, size_t cap, size_t want)
+read_behind_kept(struct client *c, uint8_t *area, size_t cap, size_t want)
 {
 	size_t kept = min_size(c->in_n, cap);
 	int64_t got;
@@ -431,7 +431,7 @@ static enum tunnel_pull
 pull_chunked(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
     enum reset_code *code)
 {
-	struct conn *c = s->c;
+	struct client *c = s->c;
 	uint8_t area[CHUNK_TRAILERS_MAX + READ_BYTES];
 	int64_t got = read_behind_kept(c, area, sizeof area, READ_BYTES);
 	struct slice in;
@@ -439,7 +439,7 @@ pull_chunked(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
 
 	if (got == IO_AGAIN) {
 		c->rd = false;
-		conn_arm(c);
+		client_arm(c);
 		return PULL_WAIT;
 	}
 	if (got <= 0)
@@ -451,7 +451,7 @@ pull_chunked(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
 		*code = RESET_CANCELLED;
 		return PULL_RESET;
 	}
-	if (!conn_try_keep(c, in))
+	if (!client_try_keep(c, in))
 		return pull_gone(s, code);
 	*n = chain_take(&s->up, &s->r->blocks, dst, max);
 	return *n > 0 ? PULL_MORE : PULL_WAIT;
@@ -464,7 +464,7 @@ pull_chunked(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
 static enum tunnel_pull
 pull_ws(struct rstream *s, uint8_t *dst, size_t max, size_t *n)
 {
-	struct conn *c = s->c;
+	struct client *c = s->c;
 	size_t held = ws_follow_held(&s->ws_up);
 	struct slice out[2], in;
 	int64_t got;
@@ -476,7 +476,7 @@ pull_ws(struct rstream *s, uint8_t *dst, size_t max, size_t *n)
 		in = slice_of(c->in, min_size(c->in_n, max - held));
 		memcpy(dst + held, in.p, in.n);
 		got = (int64_t)in.n;
-		conn_try_keep(c, slice_from(slice_of(c->in, c->in_n), in.n));
+		client_try_keep(c, slice_from(slice_of(c->in, c->in_n), in.n));
 	} else {
 		got = io_read(c->r->io, c->fd, dst + held, max - held);
 	}
@@ -511,7 +511,7 @@ proxy_pull(void *owner, struct tunnel_stream *ts, uint8_t *dst, size_t max,
     size_t *n, enum reset_code *code)
 {
 	struct rstream *s = ts->owner;
-	struct conn *c = s->c;
+	struct client *c = s->c;
 
 	(void)owner;
 	*n = 0;
@@ -523,10 +523,10 @@ proxy_pull(void *owner, struct tunnel_stream *ts, uint8_t *dst, size_t max,
 	}
 	if (s->resp == RESP_ORPHAN)
 		return PULL_END;
-	if (c->state == CONN_WS)
+	if (c->state == CLIENT_WS)
 		return c->rd || c->in_n > 0 ? pull_ws(s, dst, max, n) :
 		    PULL_WAIT;
-	if (c->body_done || !c->rd || c->state != CONN_PROXY)
+	if (c->body_done || !c->rd || c->state != CLIENT_PROXY)
 		return PULL_WAIT;
 	if (c->body == HTTP_BODY_CHUNKED)
 		return pull_chunked(s, dst, max, n, code);
@@ -557,13 +557,13 @@ proxy_window(void *owner, struct tunnel_stream *ts, uint32_t bytes)
 	struct rstream *s = ts->owner;
 
 	(void)owner;
-	return s->c != NULL && conn_reserve_out(s->c, blocks_for(bytes) +
+	return s->c != NULL && client_reserve_out(s->c, blocks_for(bytes) +
 	    STREAM_BLOCKS - blocks_for(WINDOW_INITIAL));
 }
 
 /* End a WebSocket between two frames, both ways. */
 void
-proxy_end_ws(struct conn *c, uint16_t code, struct slice reason)
+proxy_end_ws(struct client *c, uint16_t code, struct slice reason)
 {
 	struct rstream *s = c->s;
 	uint8_t area[2 * (WS_HEAD_MAX + WS_CONTROL_MAX)], key[4];
@@ -574,7 +574,7 @@ proxy_end_ws(struct conn *c, uint16_t code, struct slice reason)
 	    !ws_follow_closed(&s->ws_up);
 
 	gather_flush(c->r);
-	if (c->state != CONN_WS)
+	if (c->state != CLIENT_WS)
 		return;
 	io_random(c->r->io, key, sizeof key);
 	if (up && ws_put_close(&b, code, reason, key) &&
@@ -592,29 +592,29 @@ proxy_end_ws(struct conn *c, uint16_t code, struct slice reason)
 	c->keep = false;
 	c->body_done = false;
 	if (!down && !ws_follow_at_boundary(&s->ws_down)) {
-		conn_close(c, true);
+		client_close(c, true);
 		return;
 	}
 	if (down && ws_put_close(&b, code, reason, NULL) &&
-	    !conn_send(c, buf_slice(&b)))
+	    !client_send(c, buf_slice(&b)))
 		return;
-	conn_answered(c);
+	client_answered(c);
 }
 
 void
-proxy_end_session(struct conn *c)
+proxy_end_session(struct client *c)
 {
 	LOGF(c->r->log, LOG_INFO, "relay", "session ended",
-	    log_u("conn", pool_index(&c->r->conns, c)));
-	if (c->state == CONN_WS)
+	    log_u("conn", pool_index(&c->r->clients, c)));
+	if (c->state == CLIENT_WS)
 		proxy_end_ws(c, WS_CODE_POLICY, SL("session ended"));
 	else
-		conn_close(c, true);
+		client_close(c, true);
 }
 
 const struct tunnel_ops proxy_ops = {
-	.hello = link_hello,
-	.confirmed = link_confirmed,
+	.hello = remote_hello,
+	.confirmed = remote_confirmed,
 	.opening = proxy_opening,
 	.pull = proxy_pull,
 	.data = answer_data,
@@ -622,6 +622,6 @@ const struct tunnel_ops proxy_ops = {
 	.stop = answer_stop,
 	.reset = answer_reset,
 	.closed = answer_closed,
-	.goaway = link_goaway,
+	.goaway = remote_goaway,
 	.window = proxy_window,
 };

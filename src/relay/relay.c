@@ -28,11 +28,11 @@ static void
 relay_take_memory(struct relay *r, const struct relay_plan *plan,
     struct arena *a)
 {
-	pool_init(&r->conns, a, KIND_CONN, sizeof(struct conn),
+	pool_init(&r->clients, a, KIND_CLIENT, sizeof(struct client),
 	    plan->connections);
 	pool_init(&r->streams, a, KIND_STREAM, sizeof(struct rstream),
 	    plan->streams);
-	pool_init(&r->links, a, KIND_LINK, sizeof(struct link), plan->agents);
+	pool_init(&r->remotes, a, KIND_REMOTE, sizeof(struct remote), plan->agents);
 	pool_init(&r->peers, a, KIND_PEER, sizeof(struct peer),
 	    plan->connections + plan->agents);
 	pool_init(&r->small, a, KIND_SMALL, SMALL_BYTES, plan->heads_small);
@@ -42,9 +42,9 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	r->peer_hash_n = power_of_two(plan->connections);
 	r->peer_hash = arena_take(a, sizeof *r->peer_hash * r->peer_hash_n,
 	    16);
-	r->link_hash_n = power_of_two(2 * plan->streams);
-	r->link_hash = arena_take(a, sizeof *r->link_hash *
-	    (size_t)plan->agents * r->link_hash_n, 16);
+	r->remote_hash_n = power_of_two(2 * plan->streams);
+	r->remote_hash = arena_take(a, sizeof *r->remote_hash *
+	    (size_t)plan->agents * r->remote_hash_n, 16);
 	r->area = arena_take(a, AREA_BYTES + OUT_BYTES, 4096);
 	r->gather.copy = r->area + AREA_BYTES;
 	r->fields = arena_take(a, sizeof *r->fields * HTTP_FIELDS_MAX, 16);
@@ -95,14 +95,14 @@ relay_owns(handle who)
 {
 	unsigned kind = handle_kind(who);
 
-	return kind >= KIND_CONN && kind < KIND_RELAY_LAST;
+	return kind >= KIND_CLIENT && kind < KIND_RELAY_LAST;
 }
 
 void
 relay_event(struct relay *r, const struct io *io, const struct io_event *ev)
 {
-	struct conn *c;
-	struct link *l;
+	struct client *c;
+	struct remote *l;
 
 	r->io = io;
 	switch (handle_kind(ev->who)) {
@@ -111,19 +111,19 @@ relay_event(struct relay *r, const struct io *io, const struct io_event *ev)
 		r->listeners[handle_index(ev->who)].ready = true;
 		listener_run(r, &r->listeners[handle_index(ev->who)]);
 		break;
-	case KIND_CONN:
-		c = pool_get(&r->conns, ev->who);
+	case KIND_CLIENT:
+		c = pool_get(&r->clients, ev->who);
 		if (c == NULL)
 			break;
 		if ((ev->flags & EV_ANSWER) != 0)
-			conn_resume(c, ev->answer);
+			client_resume(c, ev->answer);
 		else
-			conn_event(c, ev->flags);
+			client_event(c, ev->flags);
 		break;
-	case KIND_LINK:
-		l = pool_get(&r->links, ev->who);
+	case KIND_REMOTE:
+		l = pool_get(&r->remotes, ev->who);
 		if (l != NULL)
-			link_event(l, ev->flags);
+			remote_event(l, ev->flags);
 		break;
 	default:
 		break;
@@ -136,15 +136,15 @@ run_marked(struct relay *r)
 	/* What is marked meanwhile has its turn in the next round; a
 	 * connection can mark itself no more often than it has requests. */
 	for (int round = 0; r->dirty != NULL && round < 64; round++) {
-		struct conn *list = r->dirty;
+		struct client *list = r->dirty;
 
 		r->dirty = NULL;
 		while (list != NULL) {
-			struct conn *c = list;
+			struct client *c = list;
 
 			list = c->next_dirty;
 			c->dirty = false;
-			conn_run(c);
+			client_run(c);
 		}
 	}
 }
@@ -155,11 +155,11 @@ run_timers(struct relay *r)
 	struct timer *t;
 
 	while ((t = timers_next(&r->timers, r->io->now_ms)) != NULL) {
-		if (handle_kind(t->who) == KIND_CONN) {
-			struct conn *c = pool_get(&r->conns, t->who);
+		if (handle_kind(t->who) == KIND_CLIENT) {
+			struct client *c = pool_get(&r->clients, t->who);
 
 			assert(c != NULL);
-			conn_timer(c);
+			client_timer(c);
 		} else {
 			struct rstream *s = pool_get(&r->streams, t->who);
 
@@ -178,11 +178,11 @@ free_dead(struct relay *r)
 		r->dead_streams = s->next_dead;
 		pool_give(&r->streams, s);
 	}
-	while (r->dead_conns != NULL && r->dirty == NULL) {
-		struct conn *c = r->dead_conns;
+	while (r->dead_clients != NULL && r->dirty == NULL) {
+		struct client *c = r->dead_clients;
 
-		r->dead_conns = c->next_dead;
-		pool_give(&r->conns, c);
+		r->dead_clients = c->next_dead;
+		pool_give(&r->clients, c);
 	}
 }
 
@@ -200,9 +200,9 @@ relay_step(struct relay *r, const struct io *io)
 	}
 	run_marked(r);
 	run_timers(r);
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		if (pool_live(&r->links, i))
-			due = min_u64(due, link_turn(pool_at(&r->links, i)));
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		if (pool_live(&r->remotes, i))
+			due = min_u64(due, remote_turn(pool_at(&r->remotes, i)));
 	}
 	run_marked(r);
 	if (r->kept_changed)

@@ -181,7 +181,7 @@ site_by_host(struct relay *r, const struct relay_listen *l,
  * the relay; E_HTTP_HOST: a host that is not ours (421).
  */
 enum err
-site_find(struct relay *r, const struct conn *c, const struct http_head *h,
+site_find(struct relay *r, const struct client *c, const struct http_head *h,
     struct site *site)
 {
 	const struct relay_listen *l = &r->cfg->listens[c->listen];

@@ -15,17 +15,17 @@ relay_stop(struct relay *r, const struct io *io)
 	r->stop_at_ms = io->now_ms + r->cfg->drain_ms;
 	for (size_t i = 0; i < r->cfg->nlistens; i++)
 		r->listeners[i].ready = false;
-	for (uint32_t i = 0; i < r->conns.fresh; i++) {
-		struct conn *c = pool_at(&r->conns, i);
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		struct client *c = pool_at(&r->clients, i);
 
-		if (pool_live(&r->conns, i) && c->state == CONN_IDLE &&
+		if (pool_live(&r->clients, i) && c->state == CLIENT_IDLE &&
 		    c->out.n == 0)
-			conn_close(c, false);
+			client_close(c, false);
 	}
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		struct link *l = pool_at(&r->links, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->links, i) && !l->dead)
+		if (pool_live(&r->remotes, i) && !l->dead)
 			tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
 			    r->cfg->drain_ms);
 	}
@@ -35,21 +35,21 @@ relay_stop(struct relay *r, const struct io *io)
 void
 relay_cut(struct relay *r)
 {
-	for (uint32_t i = 0; i < r->conns.fresh; i++) {
-		struct conn *c = pool_at(&r->conns, i);
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		struct client *c = pool_at(&r->clients, i);
 
-		if (!pool_live(&r->conns, i) || c->state == CONN_DEAD)
+		if (!pool_live(&r->clients, i) || c->state == CLIENT_DEAD)
 			continue;
-		if (c->state == CONN_WS)
+		if (c->state == CLIENT_WS)
 			proxy_end_ws(c, WS_CODE_GOING_AWAY,
 			    SL("the relay is stopping"));
-		else if (c->state != CONN_FLUSH && c->state != CONN_LINGER)
-			conn_close(c, true);
+		else if (c->state != CLIENT_FLUSH && c->state != CLIENT_LINGER)
+			client_close(c, true);
 	}
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		struct link *l = pool_at(&r->links, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->links, i) && !l->dead)
+		if (pool_live(&r->remotes, i) && !l->dead)
 			tunnel_close(&l->t, CLOSE_DONE);
 	}
 	r->stop_at_ms = TIMER_NEVER;
@@ -62,11 +62,11 @@ relay_stopped(const struct relay *r)
 
 	if (!r->stopping)
 		return false;
-	for (uint32_t i = 0; i < r->conns.fresh; i++) {
-		const struct conn *c = pool_at(&r->conns, i);
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		const struct client *c = pool_at(&r->clients, i);
 
-		busy = busy || (pool_live(&r->conns, i) &&
-		    c->state != CONN_DEAD);
+		busy = busy || (pool_live(&r->clients, i) &&
+		    c->state != CLIENT_DEAD);
 	}
 	return !busy;
 }

@@ -8,7 +8,7 @@
  * keeper, pipelined requests. Such a request is simply looked at again from its
  * first byte when more is known, so there is one path for all.
  *
- * Nothing is freed within a call: a closed connection is CONN_DEAD and its
+ * Nothing is freed within a call: a closed connection is CLIENT_DEAD and its
  * record lives until the step ends, so no caller holds a stale pointer.
  */
 #include "relay/parts.h"
@@ -17,37 +17,37 @@
 
 #include "base/num.h"
 
-static const uint16_t conn_edges[CONN_STATES] = {
-	[CONN_IDLE] = 1 << CONN_HEAD | 1 << CONN_ASK | 1 << CONN_BODY |
-	    1 << CONN_PROXY | 1 << CONN_FLUSH | 1 << CONN_DEAD,
-	[CONN_HEAD] = 1 << CONN_IDLE | 1 << CONN_ASK | 1 << CONN_BODY |
-	    1 << CONN_PROXY | 1 << CONN_FLUSH | 1 << CONN_DEAD,
-	[CONN_ASK] = 1 << CONN_IDLE | 1 << CONN_BODY | 1 << CONN_PROXY |
-	    1 << CONN_FLUSH | 1 << CONN_DEAD,
-	[CONN_BODY] = 1 << CONN_IDLE | 1 << CONN_ASK | 1 << CONN_FLUSH |
-	    1 << CONN_DEAD,
-	[CONN_PROXY] = 1 << CONN_IDLE | 1 << CONN_WS | 1 << CONN_FLUSH |
-	    1 << CONN_DEAD,
-	[CONN_WS] = 1 << CONN_FLUSH | 1 << CONN_DEAD,
-	[CONN_FLUSH] = 1 << CONN_LINGER | 1 << CONN_DEAD,
-	[CONN_LINGER] = 1 << CONN_DEAD,
-	[CONN_DEAD] = 0,
+static const uint16_t client_edges[CLIENT_STATES] = {
+	[CLIENT_IDLE] = 1 << CLIENT_HEAD | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
+	    1 << CLIENT_PROXY | 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_HEAD] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
+	    1 << CLIENT_PROXY | 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_ASK] = 1 << CLIENT_IDLE | 1 << CLIENT_BODY | 1 << CLIENT_PROXY |
+	    1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_BODY] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
+	[CLIENT_PROXY] = 1 << CLIENT_IDLE | 1 << CLIENT_WS | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
+	[CLIENT_WS] = 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_FLUSH] = 1 << CLIENT_LINGER | 1 << CLIENT_DEAD,
+	[CLIENT_LINGER] = 1 << CLIENT_DEAD,
+	[CLIENT_DEAD] = 0,
 };
 
 void
-conn_to(struct conn *c, enum conn_state next)
+client_to(struct client *c, enum client_state next)
 {
-	assert(next < CONN_STATES);
+	assert(next < CLIENT_STATES);
 	if (c->state == next)
 		return;
-	assert((conn_edges[c->state] & 1u << next) != 0);
+	assert((client_edges[c->state] & 1u << next) != 0);
 	c->state = (uint8_t)next;
 }
 
 void
-conn_mark(struct conn *c)
+client_mark(struct client *c)
 {
-	if (c->dirty || c->state == CONN_DEAD)
+	if (c->dirty || c->state == CLIENT_DEAD)
 		return;
 	c->dirty = true;
 	c->next_dirty = c->r->dirty;
@@ -55,15 +55,15 @@ conn_mark(struct conn *c)
 }
 
 void
-conn_new(struct relay *r, int fd, const struct addr *peer,
+client_new(struct relay *r, int fd, const struct addr *peer,
     struct peer *by_addr, uint16_t listen)
 {
-	struct conn *c = pool_take(&r->conns);
+	struct client *c = pool_take(&r->clients);
 
 	if (c == NULL || !r->io->ops->watch(r->io->ctx, fd,
-	    pool_handle(&r->conns, c))) {
+	    pool_handle(&r->clients, c))) {
 		r->io->ops->close(r->io->ctx, fd, true);
-		pool_give(&r->conns, c);
+		pool_give(&r->clients, c);
 		peer_drop(r, by_addr);
 		return;
 	}
@@ -74,8 +74,8 @@ conn_new(struct relay *r, int fd, const struct addr *peer,
 	c->listen = listen;
 	c->rd = c->wr = true;
 	c->moved_ms = r->io->now_ms;
-	conn_arm(c);
-	conn_mark(c);
+	client_arm(c);
+	client_mark(c);
 }
 
 uint8_t *
@@ -100,25 +100,25 @@ head_give(struct relay *r, uint8_t *p, bool large)
  * or two; a thousand slow ones only evict each other.
  */
 static void
-evict_head(struct relay *r, const struct conn *but, bool large)
+evict_head(struct relay *r, const struct client *but, bool large)
 {
-	for (uint32_t i = 0; i < r->conns.fresh; i++) {
-		struct conn *c;
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		struct client *c;
 
-		r->evict_hand = (r->evict_hand + 1) % r->conns.fresh;
-		if (!pool_live(&r->conns, r->evict_hand))
+		r->evict_hand = (r->evict_hand + 1) % r->clients.fresh;
+		if (!pool_live(&r->clients, r->evict_hand))
 			continue;
-		c = pool_at(&r->conns, r->evict_hand);
-		if (c == but || c->state != CONN_HEAD || c->in == NULL ||
+		c = pool_at(&r->clients, r->evict_hand);
+		if (c == but || c->state != CLIENT_HEAD || c->in == NULL ||
 		    c->in_large != large)
 			continue;
-		conn_close(c, true);
+		client_close(c, true);
 		return;
 	}
 }
 
 static uint8_t *
-conn_head_take(struct conn *c, size_t n, bool *large)
+client_head_take(struct client *c, size_t n, bool *large)
 {
 	uint8_t *p = head_take(c->r, n, large);
 
@@ -130,16 +130,16 @@ conn_head_take(struct conn *c, size_t n, bool *large)
 }
 
 static void
-conn_drop_input(struct conn *c)
+client_drop_input(struct client *c)
 {
 	head_give(c->r, c->in, c->in_large);
 	c->in = NULL;
 	c->in_n = 0;
 }
 
-/* conn_keep_input, but the connection stays open if it fails. */
+/* client_keep_input, but the connection stays open if it fails. */
 bool
-conn_try_keep(struct conn *c, struct slice s)
+client_try_keep(struct client *c, struct slice s)
 {
 	size_t cap = c->in_large ? LARGE_BYTES : SMALL_BYTES;
 	bool large;
@@ -147,7 +147,7 @@ conn_try_keep(struct conn *c, struct slice s)
 
 	c->scan = (struct http_scan){ 0 };
 	if (s.n == 0) {
-		conn_drop_input(c);
+		client_drop_input(c);
 		return true;
 	}
 	if (c->in != NULL && s.n <= cap) {
@@ -155,11 +155,11 @@ conn_try_keep(struct conn *c, struct slice s)
 		c->in_n = (uint32_t)s.n;
 		return true;
 	}
-	p = conn_head_take(c, s.n, &large);
+	p = client_head_take(c, s.n, &large);
 	if (p == NULL)
 		return false;
 	memcpy(p, s.p, s.n);
-	conn_drop_input(c);
+	client_drop_input(c);
 	c->in = p;
 	c->in_large = large;
 	c->in_n = (uint32_t)s.n;
@@ -167,34 +167,34 @@ conn_try_keep(struct conn *c, struct slice s)
 }
 
 bool
-conn_keep_input(struct conn *c, struct slice s)
+client_keep_input(struct client *c, struct slice s)
 {
-	if (conn_try_keep(c, s))
+	if (client_try_keep(c, s))
 		return true;
-	conn_close(c, true);
+	client_close(c, true);
 	return false;
 }
 
 bool
-conn_hold(struct conn *c, enum conn_state next)
+client_hold(struct client *c, enum client_state next)
 {
-	if (!conn_keep_input(c, c->r->req_in))
+	if (!client_keep_input(c, c->r->req_in))
 		return false;
-	conn_to(c, next);
-	conn_arm(c);
+	client_to(c, next);
+	client_arm(c);
 	return true;
 }
 
 void
-conn_close(struct conn *c, bool abort)
+client_close(struct client *c, bool abort)
 {
 	struct relay *r = c->r;
 
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return;
 	if (r->gather.c == c)
 		r->gather = (struct gather){ .copy = r->gather.copy };
-	conn_to(c, CONN_DEAD);
+	client_to(c, CLIENT_DEAD);
 	if (c->s != NULL)
 		proxy_client_gone(c);
 	assert(c->s == NULL);
@@ -202,20 +202,20 @@ conn_close(struct conn *c, bool abort)
 	if (c->fd >= 0)
 		r->io->ops->close(r->io->ctx, c->fd, abort);
 	c->fd = -1;
-	conn_drop_input(c);
+	client_drop_input(c);
 	head_give(r, c->hold, false);
 	c->hold = NULL;
 	chain_free(&c->out, &r->blocks);
 	blocks_unreserve(&r->blocks, c->out_blocks);
 	c->out_blocks = 0;
 	peer_drop(r, c->by_addr);
-	c->next_dead = r->dead_conns;
-	r->dead_conns = c;
+	c->next_dead = r->dead_clients;
+	r->dead_clients = c;
 }
 
 /* Let `out` hold what `blocks` blocks can. */
 bool
-conn_reserve_out(struct conn *c, uint32_t blocks)
+client_reserve_out(struct client *c, uint32_t blocks)
 {
 	if (blocks <= c->out_blocks)
 		return true;
@@ -226,17 +226,17 @@ conn_reserve_out(struct conn *c, uint32_t blocks)
 }
 
 bool
-conn_send(struct conn *c, struct slice s)
+client_send(struct client *c, struct slice s)
 {
 	int64_t n = 0;
 
 	gather_flush(c->r);
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return false;
 	if (c->out.n == 0 && c->wr) {
 		n = io_write(c->r->io, c->fd, s);
 		if (n == IO_FAIL) {
-			conn_close(c, true);
+			client_close(c, true);
 			return false;
 		}
 		if (n == IO_AGAIN) {
@@ -249,42 +249,42 @@ conn_send(struct conn *c, struct slice s)
 	s = slice_from(s, (size_t)n);
 	if (s.n == 0)
 		return true;
-	if (!conn_reserve_out(c, blocks_for(c->out.n + s.n)) ||
+	if (!client_reserve_out(c, blocks_for(c->out.n + s.n)) ||
 	    !chain_put(&c->out, &c->r->blocks, s)) {
-		conn_close(c, true);
+		client_close(c, true);
 		return false;
 	}
-	conn_arm(c);
+	client_arm(c);
 	return true;
 }
 
 /* Everything was written: what comes next? */
 static void
-conn_drained(struct conn *c)
+client_drained(struct client *c)
 {
 	if (c->s == NULL) {
 		blocks_unreserve(&c->r->blocks, c->out_blocks);
 		c->out_blocks = 0;
 	}
-	if (c->state == CONN_FLUSH) {
+	if (c->state == CLIENT_FLUSH) {
 		if (!c->draining_in) {
-			conn_close(c, false);
+			client_close(c, false);
 			return;
 		}
 		c->r->io->ops->shutdown(c->r->io->ctx, c->fd);
 		c->linger_left = LINGER_BYTES;
-		conn_to(c, CONN_LINGER);
-		conn_arm(c);
-		conn_mark(c);
-	} else if (c->state == CONN_IDLE) {
-		conn_arm(c);
-		conn_mark(c);
+		client_to(c, CLIENT_LINGER);
+		client_arm(c);
+		client_mark(c);
+	} else if (c->state == CLIENT_IDLE) {
+		client_arm(c);
+		client_mark(c);
 	}
 }
 
 /* Write what waits, as far as the socket takes it. */
 void
-conn_write_more(struct conn *c)
+client_write_more(struct client *c)
 {
 	struct relay *r = c->r;
 	size_t had = c->out.n;
@@ -295,7 +295,7 @@ conn_write_more(struct conn *c)
 		int64_t n = io_writev(r->io, c->fd, v, k);
 
 		if (n == IO_FAIL) {
-			conn_close(c, true);
+			client_close(c, true);
 			return;
 		}
 		if (n == IO_AGAIN) {
@@ -307,38 +307,38 @@ conn_write_more(struct conn *c)
 	}
 	if (c->out.n < had && c->s != NULL)
 		proxy_drained(c);
-	if (c->out.n == 0 && had > 0 && c->state != CONN_DEAD)
-		conn_drained(c);
+	if (c->out.n == 0 && had > 0 && c->state != CLIENT_DEAD)
+		client_drained(c);
 }
 
 void
-conn_answered(struct conn *c)
+client_answered(struct client *c)
 {
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return;
 	c->served = true;
 	if (c->keep && c->body_done && !c->r->stopping) {
-		conn_to(c, CONN_IDLE);
-		conn_arm(c);
-		conn_mark(c);
+		client_to(c, CLIENT_IDLE);
+		client_arm(c);
+		client_mark(c);
 		return;
 	}
 	c->draining_in = !c->body_done || c->in_n > 0;
-	conn_to(c, CONN_FLUSH);
-	conn_arm(c);
+	client_to(c, CLIENT_FLUSH);
+	client_arm(c);
 	if (c->out.n == 0)
-		conn_drained(c);
+		client_drained(c);
 }
 
 /* A head that no parser should see: answer, and end the connection. */
 static void
-conn_bad_head(struct conn *c, enum err e)
+client_bad_head(struct client *c, enum err e)
 {
 	struct relay *r = c->r;
 	struct http_head none = { .fields = r->fields, .minor = 1 };
 
 	LOGF(r->log, LOG_DEBUG, "relay", "request refused",
-	    log_u("conn", pool_index(&r->conns, c)),
+	    log_u("conn", pool_index(&r->clients, c)),
 	    log_c("error", err_name(e)));
 	c->keep = false;
 	c->body_done = false;
@@ -351,13 +351,13 @@ static bool
 app_is_public(struct relay *r)
 {
 	uint16_t i;
-	const struct link *l = link_find_app(r, r->site.app, &i);
+	const struct remote *l = remote_find_app(r, r->site.app, &i);
 
 	return l != NULL && l->apps[i].is_public;
 }
 
 static void
-conn_request(struct conn *c, const struct http_head *h)
+client_request(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
 	struct slice path, rest = slice_from(r->req_in, r->req_head);
@@ -397,7 +397,7 @@ conn_request(struct conn *c, const struct http_head *h)
 
 /* Look at the bytes of a request, as many as there are. */
 static void
-conn_parse(struct conn *c, struct slice in)
+client_parse(struct client *c, struct slice in)
 {
 	struct relay *r = c->r;
 	struct http_head h = { .fields = r->fields };
@@ -408,13 +408,13 @@ conn_parse(struct conn *c, struct slice in)
 		if (c->in == NULL) {
 			struct http_scan scan = c->scan;
 
-			if (!conn_keep_input(c, in))
+			if (!client_keep_input(c, in))
 				return;
 			c->scan = scan;
 		}
-		if (c->state == CONN_IDLE) {
-			conn_to(c, CONN_HEAD);
-			conn_arm(c);
+		if (c->state == CLIENT_IDLE) {
+			client_to(c, CLIENT_HEAD);
+			client_arm(c);
 		}
 		return;
 	}
@@ -422,17 +422,17 @@ conn_parse(struct conn *c, struct slice in)
 	r->req_head = used;
 	r->requests++;
 	if (e != E_OK)
-		conn_bad_head(c, e);
+		client_bad_head(c, e);
 	else
-		conn_request(c, &h);
+		client_request(c, &h);
 	/* Answered at once: what follows the request is the next one. */
-	if (c->state == CONN_IDLE)
-		conn_keep_input(c, slice_from(r->req_in, r->req_head));
+	if (c->state == CLIENT_IDLE)
+		client_keep_input(c, slice_from(r->req_in, r->req_head));
 }
 
 /* Where the next bytes go: behind what is kept, or to the scratch area. */
 static uint8_t *
-conn_read_place(struct conn *c, size_t *room)
+client_read_place(struct client *c, size_t *room)
 {
 	if (c->in == NULL) {
 		*room = READ_BYTES;
@@ -441,10 +441,10 @@ conn_read_place(struct conn *c, size_t *room)
 	if (!c->in_large && c->in_n == SMALL_BYTES) {
 		struct http_scan scan = c->scan;
 		bool large;
-		uint8_t *p = conn_head_take(c, LARGE_BYTES, &large);
+		uint8_t *p = client_head_take(c, LARGE_BYTES, &large);
 
 		if (p == NULL) {
-			conn_close(c, true);
+			client_close(c, true);
 			return NULL;
 		}
 		memcpy(p, c->in, c->in_n);
@@ -455,7 +455,7 @@ conn_read_place(struct conn *c, size_t *room)
 	}
 	*room = (c->in_large ? LARGE_BYTES : SMALL_BYTES) - c->in_n;
 	if (*room == 0) {
-		conn_bad_head(c, E_HTTP_HEAD_LONG);
+		client_bad_head(c, E_HTTP_HEAD_LONG);
 		return NULL;
 	}
 	return c->in + c->in_n;
@@ -463,14 +463,14 @@ conn_read_place(struct conn *c, size_t *room)
 
 /* Read heads (and small bodies of our own) until there is no more. */
 static void
-conn_read(struct conn *c)
+client_read(struct client *c)
 {
 	struct relay *r = c->r;
 
-	while (c->rd && c->out.n == 0 && (c->state == CONN_IDLE ||
-	    c->state == CONN_HEAD || c->state == CONN_BODY)) {
+	while (c->rd && c->out.n == 0 && (c->state == CLIENT_IDLE ||
+	    c->state == CLIENT_HEAD || c->state == CLIENT_BODY)) {
 		size_t room;
-		uint8_t *p = conn_read_place(c, &room);
+		uint8_t *p = client_read_place(c, &room);
 		int64_t n;
 
 		if (p == NULL)
@@ -481,31 +481,31 @@ conn_read(struct conn *c)
 			return;
 		}
 		if (n <= 0) {
-			conn_close(c, false);
+			client_close(c, false);
 			return;
 		}
 		c->moved_ms = r->io->now_ms;
 		if (c->in != NULL) {
 			c->in_n += (uint32_t)n;
-			conn_parse(c, slice_of(c->in, c->in_n));
+			client_parse(c, slice_of(c->in, c->in_n));
 		} else {
-			conn_parse(c, slice_of(p, (size_t)n));
+			client_parse(c, slice_of(p, (size_t)n));
 		}
 	}
 }
 
 /* Read and forget, so that the client can read our last words in peace. */
 static void
-conn_linger(struct conn *c)
+client_linger(struct client *c)
 {
-	while (c->rd && c->state == CONN_LINGER) {
+	while (c->rd && c->state == CLIENT_LINGER) {
 		int64_t n = io_read(c->r->io, c->fd, c->r->io->scratch,
 		    READ_BYTES);
 
 		if (n == IO_AGAIN) {
 			c->rd = false;
 		} else if (n <= 0 || (uint64_t)n >= c->linger_left) {
-			conn_close(c, false);
+			client_close(c, false);
 			return;
 		} else {
 			c->linger_left -= (uint64_t)n;
@@ -514,29 +514,29 @@ conn_linger(struct conn *c)
 }
 
 void
-conn_run(struct conn *c)
+client_run(struct client *c)
 {
 	if (c->out.n > 0 && c->wr)
-		conn_write_more(c);
+		client_write_more(c);
 	switch (c->state) {
-	case CONN_IDLE:
+	case CLIENT_IDLE:
 		if (c->in_n > 0 && c->out.n == 0)
-			conn_parse(c, slice_of(c->in, c->in_n));
-		conn_read(c);
+			client_parse(c, slice_of(c->in, c->in_n));
+		client_read(c);
 		break;
-	case CONN_HEAD:
-	case CONN_BODY:
-		conn_read(c);
+	case CLIENT_HEAD:
+	case CLIENT_BODY:
+		client_read(c);
 		break;
-	case CONN_PROXY:
-	case CONN_WS:
-		if (c->hup && c->state == CONN_PROXY && c->body_done)
-			conn_close(c, true);
+	case CLIENT_PROXY:
+	case CLIENT_WS:
+		if (c->hup && c->state == CLIENT_PROXY && c->body_done)
+			client_close(c, true);
 		else if (c->rd && c->s != NULL)
 			stream_ready(c->s);
 		break;
-	case CONN_LINGER:
-		conn_linger(c);
+	case CLIENT_LINGER:
+		client_linger(c);
 		break;
 	default:
 		break;
@@ -544,9 +544,9 @@ conn_run(struct conn *c)
 }
 
 void
-conn_event(struct conn *c, uint32_t flags)
+client_event(struct client *c, uint32_t flags)
 {
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return;
 	if ((flags & EV_READ) != 0)
 		c->rd = true;
@@ -554,45 +554,45 @@ conn_event(struct conn *c, uint32_t flags)
 		c->wr = true;
 	if ((flags & EV_HUP) != 0)
 		c->hup = c->rd = true;
-	conn_run(c);
+	client_run(c);
 }
 
 /* The keeper answered what this connection waited for: the request is looked
  * at again, with the answer in r->verdict. */
 void
-conn_resume(struct conn *c, const struct answer *a)
+client_resume(struct client *c, const struct answer *a)
 {
-	if (c->state != CONN_ASK || c->ask_seq != a->seq)
+	if (c->state != CLIENT_ASK || c->ask_seq != a->seq)
 		return;
 	c->r->verdict = a;
-	conn_parse(c, slice_of(c->in, c->in_n));
+	client_parse(c, slice_of(c->in, c->in_n));
 	c->r->verdict = NULL;
-	if (c->state == CONN_IDLE)
-		conn_mark(c);
+	if (c->state == CLIENT_IDLE)
+		client_mark(c);
 }
 
 /* How long may nothing move in this state? TIMER_NEVER: for ever. */
 static uint64_t
-conn_patience(const struct conn *c)
+client_patience(const struct client *c)
 {
 	const struct relay_cfg *cfg = c->r->cfg;
 
 	switch (c->state) {
-	case CONN_IDLE:
+	case CLIENT_IDLE:
 		return c->served ? cfg->idle_ms : cfg->head_ms;
-	case CONN_LINGER:
+	case CLIENT_LINGER:
 		return LINGER_MS;
-	case CONN_HEAD:
-	case CONN_BODY:
-	case CONN_ASK:
+	case CLIENT_HEAD:
+	case CLIENT_BODY:
+	case CLIENT_ASK:
 		return cfg->head_ms;
-	case CONN_PROXY:
+	case CLIENT_PROXY:
 		if (c->out.n > 0 || (!c->body_done && !c->rd))
 			return cfg->progress_ms;
 		if (c->s != NULL && c->s->resp == RESP_HEAD)
 			return cfg->first_byte_ms;
 		return TIMER_NEVER;
-	case CONN_WS:
+	case CLIENT_WS:
 		return c->out.n > 0 ? cfg->progress_ms : TIMER_NEVER;
 	default:
 		return cfg->progress_ms;
@@ -600,7 +600,7 @@ conn_patience(const struct conn *c)
 }
 
 static uint64_t
-session_end_ms(const struct conn *c)
+session_end_ms(const struct client *c)
 {
 	uint64_t wall = c->r->io->wall_ms, end = c->session_expires_s * 1000;
 
@@ -614,11 +614,11 @@ session_end_ms(const struct conn *c)
  * does not prolong it; all others from the last byte that moved.
  */
 void
-conn_arm(struct conn *c)
+client_arm(struct client *c)
 {
-	uint64_t patience = conn_patience(c), due = TIMER_NEVER;
+	uint64_t patience = client_patience(c), due = TIMER_NEVER;
 
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return;
 	if (patience != TIMER_NEVER)
 		due = c->r->io->now_ms + patience;
@@ -627,29 +627,29 @@ conn_arm(struct conn *c)
 		timer_stop(&c->r->timers, &c->timer);
 	else
 		timer_set(&c->r->timers, &c->timer,
-		    pool_handle(&c->r->conns, c), due);
+		    pool_handle(&c->r->clients, c), due);
 }
 
 static bool
-conn_is_absolute(const struct conn *c)
+client_is_absolute(const struct client *c)
 {
-	return c->state == CONN_HEAD || c->state == CONN_BODY ||
-	    c->state == CONN_LINGER || c->state == CONN_ASK;
+	return c->state == CLIENT_HEAD || c->state == CLIENT_BODY ||
+	    c->state == CLIENT_LINGER || c->state == CLIENT_ASK;
 }
 
 static void
-conn_expire(struct conn *c)
+client_expire(struct client *c)
 {
 	struct http_head none = { .fields = c->r->fields, .minor = 1 };
 
 	LOGF(c->r->log, LOG_DEBUG, "relay", "deadline",
-	    log_u("conn", pool_index(&c->r->conns, c)),
+	    log_u("conn", pool_index(&c->r->clients, c)),
 	    log_u("state", c->state));
-	if (c->state == CONN_HEAD || c->state == CONN_BODY) {
+	if (c->state == CLIENT_HEAD || c->state == CLIENT_BODY) {
 		c->keep = c->body_done = false;
 		reply_error(c, &none, 408, SL("The request took too long"),
 		    SL(""));
-	} else if (c->state == CONN_PROXY && c->s != NULL &&
+	} else if (c->state == CLIENT_PROXY && c->s != NULL &&
 	    c->s->resp == RESP_HEAD && !c->s->answered && c->out.n == 0 &&
 	    (c->body_done || c->rd)) {
 		proxy_client_gone(c);
@@ -657,22 +657,22 @@ conn_expire(struct conn *c)
 		reply_error(c, &none, 504, SL("The app did not answer in time"),
 		    SL(""));
 	} else {
-		conn_close(c, c->state != CONN_IDLE);
+		client_close(c, c->state != CLIENT_IDLE);
 	}
 }
 
 void
-conn_timer(struct conn *c)
+client_timer(struct client *c)
 {
-	uint64_t now = c->r->io->now_ms, patience = conn_patience(c);
+	uint64_t now = c->r->io->now_ms, patience = client_patience(c);
 
-	if (c->state == CONN_DEAD)
+	if (c->state == CLIENT_DEAD)
 		return;
 	if (session_end_ms(c) <= now) {
 		proxy_end_session(c);
 		return;
 	}
-	if (patience == TIMER_NEVER || (!conn_is_absolute(c) &&
+	if (patience == TIMER_NEVER || (!client_is_absolute(c) &&
 	    now - c->moved_ms < patience)) {
 		uint64_t due = patience == TIMER_NEVER ? TIMER_NEVER :
 		    c->moved_ms + patience;
@@ -680,8 +680,8 @@ conn_timer(struct conn *c)
 		due = min_u64(due, session_end_ms(c));
 		if (due != TIMER_NEVER)
 			timer_set(&c->r->timers, &c->timer,
-			    pool_handle(&c->r->conns, c), due);
+			    pool_handle(&c->r->clients, c), due);
 		return;
 	}
-	conn_expire(c);
+	client_expire(c);
 }

@@ -17,21 +17,21 @@
 #include "codec/b64.h"
 #include "crypto/wsaccept.h"
 
-static const uint8_t link_edges[LINK_STATES] = {
-	[LINK_NEW] = 1 << LINK_PROVISIONAL | 1 << LINK_CLOSING,
-	[LINK_PROVISIONAL] = 1 << LINK_CURRENT | 1 << LINK_CLOSING,
-	[LINK_CURRENT] = 1 << LINK_DRAINING | 1 << LINK_CLOSING,
-	[LINK_DRAINING] = 1 << LINK_CLOSING,
-	[LINK_CLOSING] = 0,
+static const uint8_t remote_edges[REMOTE_STATES] = {
+	[REMOTE_NEW] = 1 << REMOTE_PROVISIONAL | 1 << REMOTE_CLOSING,
+	[REMOTE_PROVISIONAL] = 1 << REMOTE_CURRENT | 1 << REMOTE_CLOSING,
+	[REMOTE_CURRENT] = 1 << REMOTE_DRAINING | 1 << REMOTE_CLOSING,
+	[REMOTE_DRAINING] = 1 << REMOTE_CLOSING,
+	[REMOTE_CLOSING] = 0,
 };
 
 static void
-link_to(struct link *l, enum link_state next)
+remote_to(struct remote *l, enum remote_state next)
 {
-	assert(next < LINK_STATES);
+	assert(next < REMOTE_STATES);
 	if (l->state == next)
 		return;
-	assert((link_edges[l->state] & 1u << next) != 0);
+	assert((remote_edges[l->state] & 1u << next) != 0);
 	l->state = (uint8_t)next;
 }
 
@@ -61,10 +61,10 @@ speaks_adit(const struct http_head *h)
 	return false;
 }
 
-static void link_begin(struct conn *c, const struct http_head *h);
+static void remote_begin(struct client *c, const struct http_head *h);
 
 void
-link_upgrade(struct conn *c, const struct http_head *h)
+remote_upgrade(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
 	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
@@ -84,7 +84,7 @@ link_upgrade(struct conn *c, const struct http_head *h)
 		reply_error(c, h, 503, SL("The relay is stopping"),
 		    SL("Retry-After: 1\r\n"));
 	} else if (r->verdict != NULL && r->verdict->kind == ASK_TOKEN) {
-		link_begin(c, h);
+		remote_begin(c, h);
 	} else if (token.n > 0 && token.n <= sizeof q.text) {
 		memcpy(q.text, token.p, token.n);
 		q.text_n = (uint16_t)token.n;
@@ -96,7 +96,7 @@ link_upgrade(struct conn *c, const struct http_head *h)
 }
 
 static bool
-link_send_101(struct conn *c, const struct http_head *h)
+link_send_101(struct client *c, const struct http_head *h)
 {
 	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
 	uint8_t area[256], accept[WSACCEPT_BYTES];
@@ -109,7 +109,7 @@ link_send_101(struct conn *c, const struct http_head *h)
 	http_put_field(&b, SL("Sec-WebSocket-Accept"),
 	    slice_of(accept, sizeof accept));
 	http_put_end(&b);
-	return conn_send(c, buf_slice(&b)) && c->out.n == 0;
+	return client_send(c, buf_slice(&b)) && c->out.n == 0;
 }
 
 static struct tunnel_limits
@@ -123,11 +123,11 @@ our_limits(const struct relay *r)
 	return lim;
 }
 
-static struct link *
-link_make(struct conn *c)
+static struct remote *
+remote_make(struct client *c)
 {
 	struct relay *r = c->r;
-	struct link *l = pool_take(&r->links);
+	struct remote *l = pool_take(&r->remotes);
 	struct tunnel_cfg cfg = {
 		.role = TUNNEL_RELAY,
 		.ops = &proxy_ops,
@@ -137,40 +137,40 @@ link_make(struct conn *c)
 		.ours = our_limits(r),
 		.ring_max = RING_MAX,
 		.hello_ms = r->cfg->hello_ms,
-		.hash_n = r->link_hash_n,
+		.hash_n = r->remote_hash_n,
 	};
 
 	if (l == NULL)
 		return NULL;
 	memset(l, 0, sizeof *l);
 	io_random(r->io, &cfg.seed, sizeof cfg.seed);
-	cfg.hash = r->link_hash + (size_t)pool_index(&r->links, l) *
-	    r->link_hash_n;
+	cfg.hash = r->remote_hash + (size_t)pool_index(&r->remotes, l) *
+	    r->remote_hash_n;
 	memset(cfg.hash, 0, sizeof *cfg.hash * cfg.hash_n);
 	l->r = r;
 	l->peer = c->peer;
 	l->credential = r->verdict->credential;
 	if (tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK)
 		return l;
-	pool_give(&r->links, l);
+	pool_give(&r->remotes, l);
 	return NULL;
 }
 
 /* The token was looked at: the connection becomes a tunnel, or is refused. */
 static void
-link_begin(struct conn *c, const struct http_head *h)
+remote_begin(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
-	struct link *l;
+	struct remote *l;
 
 	if (r->verdict->result != E_OK) {
 		LOGF(r->log, LOG_WARN, "relay", "agent refused: wrong token",
-		    log_u("conn", pool_index(&r->conns, c)));
+		    log_u("conn", pool_index(&r->clients, c)));
 		reply_json(c, false, 401, SL("{\"error\":\"The token is not "
 		    "right\",\"code\":\"token\"}"), SL(""));
 		return;
 	}
-	l = link_make(c);
+	l = remote_make(c);
 	if (l == NULL) {
 		reply_error(c, h, 503, SL("The relay has no room for another "
 		    "agent"), SL("Retry-After: 5\r\n"));
@@ -178,8 +178,8 @@ link_begin(struct conn *c, const struct http_head *h)
 	}
 	if (!link_send_101(c, h)) {
 		tunnel_free(&l->t, RESET_NONE);
-		pool_give(&r->links, l);
-		conn_close(c, true);
+		pool_give(&r->remotes, l);
+		client_close(c, true);
 		return;
 	}
 	l->fd = c->fd;
@@ -187,21 +187,21 @@ link_begin(struct conn *c, const struct http_head *h)
 	l->by_addr = c->by_addr;
 	c->by_addr = NULL;
 	l->rd = l->wr = true;
-	conn_close(c, false);
+	client_close(c, false);
 	r->io->ops->bulk(r->io->ctx, l->fd);
-	if (!r->io->ops->watch(r->io->ctx, l->fd, pool_handle(&r->links, l)))
+	if (!r->io->ops->watch(r->io->ctx, l->fd, pool_handle(&r->remotes, l)))
 		l->dead = true;
 }
 
 /* The name's current session, NULL if it has none. */
-static struct link *
-link_current(const struct relay *r, struct slice name)
+static struct remote *
+remote_current(const struct relay *r, struct slice name)
 {
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		struct link *l = pool_at(&r->links, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->links, i) && !l->dead &&
-		    l->state == LINK_CURRENT &&
+		if (pool_live(&r->remotes, i) && !l->dead &&
+		    l->state == REMOTE_CURRENT &&
 		    slice_eq(name_slice(&l->name), name))
 			return l;
 	}
@@ -212,16 +212,16 @@ link_current(const struct relay *r, struct slice name)
  * The process that owns the name: of its sessions that live, current or
  * draining, the one confirmed last.
  */
-static const struct link *
-link_owner(const struct relay *r, struct slice name)
+static const struct remote *
+remote_owner(const struct relay *r, struct slice name)
 {
-	const struct link *found = NULL;
+	const struct remote *found = NULL;
 
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		const struct link *l = pool_at(&r->links, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		const struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->links, i) && !l->dead &&
-		    (l->state == LINK_CURRENT || l->state == LINK_DRAINING) &&
+		if (pool_live(&r->remotes, i) && !l->dead &&
+		    (l->state == REMOTE_CURRENT || l->state == REMOTE_DRAINING) &&
 		    slice_eq(name_slice(&l->name), name) &&
 		    (found == NULL || l->seq > found->seq))
 			found = l;
@@ -231,16 +231,16 @@ link_owner(const struct relay *r, struct slice name)
 
 /* May this session's process have the name? */
 static bool
-link_may_own(const struct link *l)
+remote_may_own(const struct remote *l)
 {
-	const struct link *o = link_owner(l->r, name_slice(&l->name));
+	const struct remote *o = remote_owner(l->r, name_slice(&l->name));
 
 	return o == NULL || l->start ||
 	    memcmp(o->instance, l->instance, sizeof l->instance) == 0;
 }
 
 static void
-link_refuse(struct link *l, struct slice code)
+remote_refuse(struct remote *l, struct slice code)
 {
 	uint8_t area[128];
 	struct buf b = BUF_ON(area);
@@ -253,11 +253,11 @@ link_refuse(struct link *l, struct slice code)
 }
 
 static bool
-link_set_apps(struct link *l, const struct hello *hello)
+remote_set_apps(struct remote *l, const struct hello *hello)
 {
 	for (size_t i = 0; i < hello->napps; i++) {
 		const struct hello_app *from = &hello->apps[i];
-		struct link_app *to = &l->apps[i];
+		struct remote_app *to = &l->apps[i];
 
 		if (from->host.n > sizeof to->host ||
 		    from->origin.n > sizeof to->origin)
@@ -278,7 +278,7 @@ link_set_apps(struct link *l, const struct hello *hello)
 
 /* The id the agent had before, unless another agent has it now. */
 static void
-link_set_tunnel_id(struct link *l, struct slice wanted)
+remote_set_tunnel_id(struct remote *l, struct slice wanted)
 {
 	struct relay *r = l->r;
 	uint8_t raw[9];
@@ -300,7 +300,7 @@ link_set_tunnel_id(struct link *l, struct slice wanted)
 
 /* Public only where both sides say so: the agent's option and --public. */
 static void
-link_set_public(struct link *l)
+remote_set_public(struct remote *l)
 {
 	for (size_t i = 0; i < l->napps; i++) {
 		uint8_t area[2 * NAME_BYTES + 1];
@@ -319,7 +319,7 @@ link_set_public(struct link *l)
 
 /* The URLs of the agent's apps, as the relay would print them. */
 static void
-welcome_urls(struct link *l, struct welcome *w, struct buf *area)
+welcome_urls(struct remote *l, struct welcome *w, struct buf *area)
 {
 	struct relay *r = l->r;
 	struct site any = { .main = false };
@@ -347,7 +347,7 @@ welcome_urls(struct link *l, struct welcome *w, struct buf *area)
 }
 
 static void
-link_welcome(struct link *l, const struct hello *hello)
+remote_welcome(struct remote *l, const struct hello *hello)
 {
 	struct relay *r = l->r;
 	uint8_t raw[HELLO_SESSION_BYTES], session[HELLO_SESSION_CHARS];
@@ -370,14 +370,14 @@ link_welcome(struct link *l, const struct hello *hello)
 		w.nurls = 0;
 		welcome_put(&text, &w);
 	}
-	link_to(l, LINK_PROVISIONAL);
+	remote_to(l, REMOTE_PROVISIONAL);
 	tunnel_welcome(&l->t, buf_slice(&text), &hello->limits);
 }
 
 void
-link_hello(void *owner, struct slice json)
+remote_hello(void *owner, struct slice json)
 {
-	struct link *l = owner;
+	struct remote *l = owner;
 	static struct hello hello;      /* large; used within this call only */
 
 	if (hello_parse(&hello, json) != E_OK) {
@@ -390,55 +390,55 @@ link_hello(void *owner, struct slice json)
 	memcpy(l->instance, hello.instance, sizeof l->instance);
 	l->start = hello.start;
 	if (hello.resume) {
-		link_refuse(l, SL("unknown-session"));
-	} else if (!link_may_own(l)) {
-		link_refuse(l, SL("replaced"));
-	} else if (!link_set_apps(l, &hello)) {
+		remote_refuse(l, SL("unknown-session"));
+	} else if (!remote_may_own(l)) {
+		remote_refuse(l, SL("replaced"));
+	} else if (!remote_set_apps(l, &hello)) {
 		tunnel_close(&l->t, CLOSE_PROTOCOL);
 	} else {
-		link_set_public(l);
-		link_set_tunnel_id(l, hello.tunnel_id);
-		link_welcome(l, &hello);
+		remote_set_public(l);
+		remote_set_tunnel_id(l, hello.tunnel_id);
+		remote_welcome(l, &hello);
 	}
 }
 
 /* End what the confirmed session `l` succeeds. */
 static void
-link_succeed(struct link *l)
+remote_succeed(struct remote *l)
 {
 	struct relay *r = l->r;
 
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		struct link *o = pool_at(&r->links, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *o = pool_at(&r->remotes, i);
 		bool same;
 
-		if (!pool_live(&r->links, i) || o == l || o->dead ||
+		if (!pool_live(&r->remotes, i) || o == l || o->dead ||
 		    !slice_eq(name_slice(&o->name), name_slice(&l->name)))
 			continue;
 		same = memcmp(o->instance, l->instance,
 		    sizeof l->instance) == 0;
-		if (o->state == LINK_CURRENT ||
-		    (o->state == LINK_DRAINING && !same) ||
-		    (o->state == LINK_PROVISIONAL && o->seq < l->seq))
+		if (o->state == REMOTE_CURRENT ||
+		    (o->state == REMOTE_DRAINING && !same) ||
+		    (o->state == REMOTE_PROVISIONAL && o->seq < l->seq))
 			tunnel_close(&o->t, same ? CLOSE_DONE :
 			    CLOSE_REPLACED);
 	}
 }
 
 void
-link_confirmed(void *owner)
+remote_confirmed(void *owner)
 {
-	struct link *l = owner;
+	struct remote *l = owner;
 	struct relay *r = l->r;
 
-	if (!link_may_own(l)) {
+	if (!remote_may_own(l)) {
 		tunnel_close(&l->t, CLOSE_REPLACED);
 		return;
 	}
-	l->seq = ++r->link_seq;
+	l->seq = ++r->remote_seq;
 	l->since_wall_ms = r->io->wall_ms;
-	link_succeed(l);
-	link_to(l, LINK_CURRENT);
+	remote_succeed(l);
+	remote_to(l, REMOTE_CURRENT);
 	kept_set_tunnel_id(r, name_slice(&l->name),
 	    name_slice(&l->tunnel_id));
 	LOGF(r->log, LOG_INFO, "relay", "agent connected",
@@ -447,32 +447,32 @@ link_confirmed(void *owner)
 }
 
 void
-link_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
+remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
 {
-	struct link *l = owner;
+	struct remote *l = owner;
 
 	LOGF(l->r->log, LOG_INFO, "relay", "agent leaves",
 	    log_s("agent", name_slice(&l->name)), log_u("reason", reason),
 	    log_u("within_ms", ms));
-	if (l->state == LINK_CURRENT)
-		link_to(l, LINK_DRAINING);
+	if (l->state == REMOTE_CURRENT)
+		remote_to(l, REMOTE_DRAINING);
 }
 
 bool
-link_any(const struct relay *r)
+remote_any(const struct relay *r)
 {
-	for (uint32_t i = 0; i < r->links.fresh; i++) {
-		const struct link *l = pool_at(&r->links, i);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		const struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->links, i) && !l->dead &&
-		    l->state == LINK_CURRENT)
+		if (pool_live(&r->remotes, i) && !l->dead &&
+		    l->state == REMOTE_CURRENT)
 			return true;
 	}
 	return false;
 }
 
 static bool
-link_has_app(const struct link *l, struct slice app, uint16_t *index)
+remote_has_app(const struct remote *l, struct slice app, uint16_t *index)
 {
 	for (size_t i = 0; i < l->napps; i++) {
 		if (slice_eq(name_slice(&l->apps[i].name), app)) {
@@ -501,23 +501,23 @@ cut_agent(struct slice *name)
  * NAME--AGENT: that agent's. NAME: of the agents of the credential that holds
  * it, the one that connected last.
  */
-struct link *
-link_find_app(struct relay *r, struct slice name, uint16_t *index)
+struct remote *
+remote_find_app(struct relay *r, struct slice name, uint16_t *index)
 {
 	struct slice agent = cut_agent(&name);
-	struct link *found = NULL;
+	struct remote *found = NULL;
 	uint16_t i = 0;
 
 	if (agent.n > 0) {
-		found = link_current(r, agent);
-		return found != NULL && link_has_app(found, name, index) ?
+		found = remote_current(r, agent);
+		return found != NULL && remote_has_app(found, name, index) ?
 		    found : NULL;
 	}
-	for (uint32_t k = 0; k < r->links.fresh; k++) {
-		struct link *l = pool_at(&r->links, k);
+	for (uint32_t k = 0; k < r->remotes.fresh; k++) {
+		struct remote *l = pool_at(&r->remotes, k);
 
-		if (pool_live(&r->links, k) && !l->dead &&
-		    l->state == LINK_CURRENT && link_has_app(l, name, &i) &&
+		if (pool_live(&r->remotes, k) && !l->dead &&
+		    l->state == REMOTE_CURRENT && remote_has_app(l, name, &i) &&
 		    (found == NULL || l->seq > found->seq)) {
 			found = l;
 			*index = i;
@@ -527,7 +527,7 @@ link_find_app(struct relay *r, struct slice name, uint16_t *index)
 }
 
 static void
-link_lost(struct link *l, const char *why)
+remote_lost(struct remote *l, const char *why)
 {
 	if (l->dead)
 		return;
@@ -538,7 +538,7 @@ link_lost(struct link *l, const char *why)
 }
 
 static void
-link_read(struct link *l)
+remote_read(struct remote *l)
 {
 	struct relay *r = l->r;
 	size_t done = 0;
@@ -551,7 +551,7 @@ link_read(struct link *l)
 			break;
 		}
 		if (n <= 0) {
-			link_lost(l, "connection ended");
+			remote_lost(l, "connection ended");
 			break;
 		}
 		done += (size_t)n;
@@ -564,7 +564,7 @@ link_read(struct link *l)
 }
 
 static void
-link_write(struct link *l)
+remote_write(struct remote *l)
 {
 	struct relay *r = l->r;
 	size_t done = 0;
@@ -578,7 +578,7 @@ link_write(struct link *l)
 			break;
 		w = io_write(r->io, l->fd, slice_of(r->io->scratch, n));
 		if (w == IO_FAIL) {
-			link_lost(l, "connection broke");
+			remote_lost(l, "connection broke");
 			break;
 		}
 		if (w < (int64_t)n) {
@@ -593,53 +593,53 @@ link_write(struct link *l)
 }
 
 void
-link_event(struct link *l, uint32_t flags)
+remote_event(struct remote *l, uint32_t flags)
 {
 	if ((flags & (EV_READ | EV_HUP)) != 0)
 		l->rd = true;
 	if ((flags & EV_WRITE) != 0)
 		l->wr = true;
 	if (!l->dead)
-		link_read(l);
+		remote_read(l);
 }
 
 /* A closing link may stay until its Close frame is out. */
 static void
-link_close_when_out(struct link *l)
+remote_close_when_out(struct remote *l)
 {
 	struct relay *r = l->r;
 
-	if (l->state != LINK_CLOSING) {
-		link_to(l, LINK_CLOSING);
+	if (l->state != REMOTE_CLOSING) {
+		remote_to(l, REMOTE_CLOSING);
 		l->close_ms = r->io->now_ms + LINGER_MS;
 	}
 	if (tunnel_close_code(&l->t) != 0 || r->io->now_ms >= l->close_ms)
-		link_lost(l, "closed");
+		remote_lost(l, "closed");
 }
 
 /* Read, step and write; frees it once it is dead. When to come back. */
 uint64_t
-link_turn(struct link *l)
+remote_turn(struct remote *l)
 {
 	struct relay *r = l->r;
 	uint64_t due = TIMER_NEVER;
 
 	if (!l->dead && l->rd)
-		link_read(l);
+		remote_read(l);
 	if (!l->dead && tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT)
-		link_lost(l, "no sign of life");
+		remote_lost(l, "no sign of life");
 	if (!l->dead)
-		link_write(l);
+		remote_write(l);
 	if (!l->dead && tunnel_state(&l->t) == TUNNEL_CLOSED)
-		link_close_when_out(l);
+		remote_close_when_out(l);
 	if (!l->dead) {
 		if (l->rd || (l->wr && tunnel_wants(&l->t, r->io->now_ms)))
 			return r->io->now_ms;
-		return l->state == LINK_CLOSING ? l->close_ms : due;
+		return l->state == REMOTE_CLOSING ? l->close_ms : due;
 	}
 	tunnel_free(&l->t, RESET_NONE);
 	r->io->ops->close(r->io->ctx, l->fd, false);
 	peer_drop(r, l->by_addr);
-	pool_give(&r->links, l);
+	pool_give(&r->remotes, l);
 	return r->io->now_ms;
 }
