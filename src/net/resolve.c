@@ -49,7 +49,7 @@ struct reply {
 	struct addr addrs[RESOLVE_MAX];
 };
 
-/* ---- the workers -------------------------------------------------------- */
+/* ---- the workers ---------------------------------------------- */
 
 static size_t
 look_up(const char *name, struct addr *out)
@@ -177,15 +177,14 @@ static _Noreturn void
 look_after(const struct resolve_cfg *cfg, int fd)
 {
 	unsigned running = 0;
-	bool done = false;
 
 	fd = keep_only(fd);
 	set_title(cfg->argv);
 	set_signals();
-	while (!done || running > 0) {
+	for (;;) {
 		int status = 0;
 
-		while (!done && running < cfg->workers) {
+		while (running < cfg->workers) {
 			pid_t pid = fork();
 
 			if (pid == 0)
@@ -198,16 +197,16 @@ look_after(const struct resolve_cfg *cfg, int fd)
 			pause_ms(RESTART_MS);           /* fork failed */
 		if (running > 0 && wait(&status) > 0) {
 			running--;
-			done = done || (WIFEXITED(status) &&
-			    WEXITSTATUS(status) == EXIT_WHEN_DONE);
-			if (!done)
-				pause_ms(REPLACE_MS);
+			/* The rest see it too, or end with us. */
+			if (WIFEXITED(status) &&
+			    WEXITSTATUS(status) == EXIT_WHEN_DONE)
+				_exit(0);
+			pause_ms(REPLACE_MS);
 		}
 	}
-	_exit(0);
 }
 
-/* ---- our side ----------------------------------------------------------- */
+/* ---- our side ---------------------------------------------- */
 
 static bool
 start(struct resolver *r)

@@ -31,20 +31,21 @@ kqueue(void)
 static int
 add_signal(int kq, int signo)
 {
+	static int fds[_NSIG];  /* made once, for all kqueues */
 	struct epoll_event e = { .events = EPOLLIN };
 	sigset_t set;
-	int fd;
 
 	sigemptyset(&set);
 	sigaddset(&set, signo);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -1;
-	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0 || fd >= FDS_MAX)
+	if (fds[signo] == 0)
+		fds[signo] = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fds[signo] < 0 || fds[signo] >= FDS_MAX)
 		return -1;
-	table[fd].is_signal = true;
-	e.data.fd = fd;
-	return epoll_ctl(kq, EPOLL_CTL_ADD, fd, &e);
+	e.data.fd = fds[signo];
+	table[e.data.fd].is_signal = true;
+	return epoll_ctl(kq, EPOLL_CTL_ADD, e.data.fd, &e);
 }
 
 static int

@@ -1,0 +1,327 @@
+/*
+ * net/resolve: names through the helpers, with a made-up directory of names,
+ * some of which are slow or kill the helper that looks them up.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sys/wait.h>
+
+#include "base/buf.h"
+#include "net_world.h"
+
+static struct resolver r;
+
+static size_t
+directory(const char *name, struct addr *out)
+{
+	struct slice s = slice_of(name, strlen(name));
+
+	if (slice_eq(s, SL("two.test"))) {
+		out[0] = (struct addr){ .family = ADDR_V4,
+			.ip = { 192, 0, 2, 7 } };
+		out[1] = (struct addr){ .family = ADDR_V6,
+			.ip = { 0x20, 1, [15] = 9 } };
+		return 2;
+	}
+	if (slice_eq(s, SL("many.test"))) {
+		for (uint8_t i = 0; i < RESOLVE_MAX; i++)
+			out[i] = (struct addr){ .family = ADDR_V4,
+				.ip = { 10, i } };
+		return RESOLVE_MAX;
+	}
+	if (slice_eq(s, SL("slow.test")))
+		(void)pause();
+	if (slice_eq(s, SL("crash.test")))
+		_exit(77);
+	return 0;
+}
+
+static void
+open_names(unsigned workers, uint32_t timeout_ms)
+{
+	struct resolve_cfg cfg = { .workers = workers,
+		.timeout_ms = timeout_ms, .lookup = directory };
+
+	assert_true(resolver_open(&r, &cfg));
+	world_open_with((struct kernel_cfg){ .resolver = &r });
+}
+
+static void
+close_names(void)
+{
+	world_close();
+	resolver_close(&r);
+	assert_int_equal(r.fd, -1);
+}
+
+static bool
+ask(unsigned i, struct slice name)
+{
+	w.naddrs[i] = 99;
+	w.flags[i] = 0;
+	return w.io->ops->resolve(w.io->ctx, name, 4711, who(i));
+}
+
+#define ASK(i, lit) assert_true(ask((i), SL(lit)))
+
+static void
+text_is(const struct addr *a, const char *want)
+{
+	uint8_t area[ADDR_TEXT_MAX];
+	struct buf b = BUF_ON(area);
+
+	assert_true(addr_put(&b, a));
+	assert_int_equal(b.n, strlen(want));
+	assert_memory_equal(area, want, b.n);
+}
+
+static void
+answers_numbers_and_localhost_itself(void **state)
+{
+	static const char *const local[] = {
+		"localhost", "LOCALHOST", "localhost.", "app.localhost",
+	};
+
+	(void)state;
+	/* With no helper at all. */
+	open_names(1, 1000);
+	resolver_close(&r);
+	r.retry_ms = UINT64_MAX;
+	ASK(1, "192.0.2.1");
+	ASK(2, "2001:db8::1");
+	await(1, EV_RESOLVED);
+	await(2, EV_RESOLVED);
+	assert_int_equal(w.naddrs[1], 1);
+	text_is(&w.addrs[1][0], "192.0.2.1:4711");
+	text_is(&w.addrs[2][0], "[2001:db8::1]:4711");
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(ask(3, slice_of(local[i], strlen(local[i]))));
+		await(3, EV_RESOLVED);
+		assert_int_equal(w.naddrs[3], 2);
+		text_is(&w.addrs[3][0], "127.0.0.1:4711");
+		text_is(&w.addrs[3][1], "[::1]:4711");
+	}
+	ASK(4, "notlocalhost");
+	await(4, EV_RESOLVED);
+	assert_int_equal(w.naddrs[4], 0);
+	close_names();
+}
+
+static void
+asks_the_helpers(void **state)
+{
+	(void)state;
+	open_names(2, 3000);
+	ASK(1, "two.test");
+	ASK(2, "none.test");
+	ASK(3, "many.test");
+	await(1, EV_RESOLVED);
+	await(2, EV_RESOLVED);
+	await(3, EV_RESOLVED);
+	assert_int_equal(w.naddrs[1], 2);
+	text_is(&w.addrs[1][0], "192.0.2.7:4711");
+	text_is(&w.addrs[1][1], "[2001::9]:4711");
+	assert_int_equal(w.naddrs[2], 0);
+	assert_int_equal(w.naddrs[3], RESOLVE_MAX);
+	text_is(&w.addrs[3][7], "10.7.0.0:4711");
+	assert_int_equal(r.used, 0);
+	close_names();
+}
+
+static void
+finds_nothing_under_names_that_cannot_be(void **state)
+{
+	static uint8_t name[300];
+
+	(void)state;
+	memset(name, 'a', sizeof name);
+	open_names(1, 3000);
+	assert_true(ask(1, slice_of(name, 254)));
+	assert_true(ask(2, slice_of(name, 0)));
+	assert_true(ask(3, slice_of("two.test\0x", 10)));
+	assert_true(ask(4, slice_of(name, 253)));
+	for (unsigned i = 1; i <= 4; i++) {
+		await(i, EV_RESOLVED);
+		assert_int_equal(w.naddrs[i], 0);
+	}
+	close_names();
+}
+
+static void
+slow_names_hold_up_nobody(void **state)
+{
+	uint64_t start = net_now_ms();
+
+	(void)state;
+	open_names(3, 1000);
+	ASK(1, "slow.test");
+	ASK(2, "slow.test");
+	ASK(3, "two.test");
+	ASK(4, "two.test");
+	await(3, EV_RESOLVED);
+	await(4, EV_RESOLVED);
+	assert_true(net_now_ms() - start < 900);
+	assert_int_equal(w.naddrs[3], 2);
+	/* They are given up, and their helpers are replaced. */
+	await(1, EV_RESOLVED);
+	await(2, EV_RESOLVED);
+	assert_int_equal(w.naddrs[1], 0);
+	assert_in_range(net_now_ms() - start, 1000, 3000);
+	idle(200);
+	for (unsigned i = 1; i <= 20; i++)
+		ASK(i, "two.test");
+	for (unsigned i = 1; i <= 20; i++) {
+		await(i, EV_RESOLVED);
+		assert_int_equal(w.naddrs[i], 2);
+	}
+	close_names();
+}
+
+static void
+a_helper_that_dies_is_replaced(void **state)
+{
+	(void)state;
+	open_names(2, 500);
+	for (unsigned i = 1; i <= 6; i++)
+		ASK(i, "crash.test");
+	for (unsigned i = 1; i <= 6; i++) {
+		await(i, EV_RESOLVED);
+		assert_int_equal(w.naddrs[i], 0);
+	}
+	ASK(7, "two.test");
+	await(7, EV_RESOLVED);
+	assert_int_equal(w.naddrs[7], 2);
+	close_names();
+}
+
+static void
+has_a_place_for_so_many_questions(void **state)
+{
+	(void)state;
+	open_names(1, 800);
+	for (unsigned i = 0; i < RESOLVE_PENDING_MAX; i++)
+		assert_true(ask(i % WHO_MAX, SL("slow.test")));
+	assert_false(ask(1, SL("127.0.0.1")));
+	for (unsigned i = 0; i < WHO_MAX; i++)
+		await(i, EV_RESOLVED);
+	ASK(1, "127.0.0.1");
+	await(1, EV_RESOLVED);
+	close_names();
+}
+
+static void
+all_helpers_gone_are_started_again(void **state)
+{
+	char c;
+	int a, b;
+
+	(void)state;
+	open_names(2, 2000);
+	connect_pair(&a, &b);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(kill(r.pid, SIGKILL), 0);
+		/* At most one start a second. */
+		idle(1200);
+		ASK(5, "two.test");
+		await(5, EV_RESOLVED);
+		assert_int_equal(w.naddrs[5], 2);
+	}
+	/* The new ones do not keep our connections open. */
+	w.io->ops->close(w.io->ctx, a, false);
+	await(2, EV_HUP);
+	assert_int_equal(io_read(w.io, b, (uint8_t *)&c, 1), IO_EOF);
+	w.io->ops->close(w.io->ctx, b, false);
+	close_names();
+}
+
+/* Nothing of us may outlive us, however we end: here, by SIGKILL. The end of
+ * a pipe that all of them hold says when the last is gone. */
+static void
+helpers_end_with_their_program(void **state)
+{
+	struct resolve_cfg cfg = { .workers = 3, .lookup = directory };
+	int sv[2], status;
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(sv), 0);
+	/* The helpers' only descriptors besides their own are 0, 1 and 2. */
+	pid = fork();
+	if (pid == 0) {
+		if (dup2(sv[1], 0) != 0)
+			_exit(1);
+		(void)close(sv[0]);
+		(void)close(sv[1]);
+		if (!resolver_open(&r, &cfg))
+			_exit(1);
+		(void)resolver_ask(&r, SL("slow.test"), 1, who(1), 0);
+		(void)write(0, "x", 1);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(sv[1]);
+	assert_int_equal(read(sv[0], &c, 1), 1);
+	(void)usleep(100000);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* A helper in a lookup ends with the one that looks after it. */
+	(void)alarm(15);
+	assert_int_equal(read(sv[0], &c, 1), 0);
+	(void)alarm(0);
+	(void)close(sv[0]);
+}
+
+static void
+hides_the_command_line(void **state)
+{
+	static char area[] = "adit\0--token\0secretsecretsecret";
+	char *argv[] = { area, area + 5, area + 13, NULL };
+	struct resolve_cfg cfg = { .workers = 1, .argv = argv,
+		.lookup = directory };
+
+	(void)state;
+	assert_true(resolver_open(&r, &cfg));
+	/* Ours stays as it is; theirs is theirs. */
+	assert_memory_equal(area, "adit\0--token\0secret", 19);
+	resolver_close(&r);
+}
+
+/* The real one, on a name that getaddrinfo takes for a number and we do not:
+ * no question leaves the machine. */
+static void
+uses_getaddrinfo(void **state)
+{
+	struct resolve_cfg cfg = { .workers = 1 };
+
+	(void)state;
+	assert_true(resolver_open(&r, &cfg));
+	world_open_with((struct kernel_cfg){ .resolver = &r });
+	ASK(1, "127.1");
+	await(1, EV_RESOLVED);
+	assert_int_equal(w.naddrs[1], 1);
+	text_is(&w.addrs[1][0], "127.0.0.1:4711");
+	close_names();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_numbers_and_localhost_itself),
+		cmocka_unit_test(asks_the_helpers),
+		cmocka_unit_test(finds_nothing_under_names_that_cannot_be),
+		cmocka_unit_test(slow_names_hold_up_nobody),
+		cmocka_unit_test(a_helper_that_dies_is_replaced),
+		cmocka_unit_test(has_a_place_for_so_many_questions),
+		cmocka_unit_test(all_helpers_gone_are_started_again),
+		cmocka_unit_test(helpers_end_with_their_program),
+		cmocka_unit_test(hides_the_command_line),
+		cmocka_unit_test(uses_getaddrinfo),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
