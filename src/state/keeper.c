@@ -163,6 +163,56 @@ put_claims(struct buf *b, const struct keeper *k, const struct ask *q,
 	json_object_end(&o);
 }
 
+static bool
+parse_jti(uint8_t id[JTI_BYTES], struct slice s)
+{
+	struct buf b = buf_of(id, JTI_BYTES);
+
+	return s.n == JTI_CHARS && b64_decode(&b, s, B64_URL_BARE) == E_OK;
+}
+
+static enum err
+answer_issue(struct keeper *k, const struct ask *q, struct answer *a)
+{
+	uint8_t area[CLAIMS_MAX], id[JTI_BYTES];
+	struct buf claims = BUF_ON(area);
+	struct buf jti = BUF_ON(a->jti);
+	struct buf text = BUF_ON(a->text);
+	enum err e;
+
+	if (!expiry(&a->expires_s, q->now_s, q->ttl_s))
+		return E_RANGE;
+	if (q->text_n == 0)
+		rng_fill(&k->rng, id, sizeof id);
+	else if (!parse_jti(id, slice_of(q->text, q->text_n)))
+		return E_SYNTAX;
+	else if (revoked_has(&k->revoked, id, a->expires_s))
+		return E_AUTH;
+	b64_encode(&jti, slice_of(id, sizeof id), B64_URL_BARE);
+	a->jti_n = to_u16(jti.n);
+	put_claims(&claims, k, q, a);
+	if (!buf_ok(&claims))
+		return E_FULL;
+	e = jwt_sign(&text, buf_slice(&claims), &k->jwt);
+	a->text_n = e == E_OK ? to_u16(text.n) : 0;
+	return e;
+}
+
+/* A string claim, at most `max` bytes, into one of the answer's arrays. */
+static bool
+take_claim(struct json v, uint8_t *to, uint16_t *to_n, size_t max)
+{
+	struct buf b = buf_of(to, max);
+
+	if (json_string(v, &b) != E_OK)
+		return false;
+	*to_n = to_u16(b.n);
+	return true;
+}
+
+#define TAKE(a, field, v) \
+	take_claim((v), (a)->field, &(a)->field##_n, sizeof (a)->field)
+
 /* The token's MAC and times are right: is it a session of ours? */
 static enum err
 check_claims(const struct keeper *k, const struct ask *q, const struct jwt *j,
