@@ -23,8 +23,9 @@ PREFIX  ?= /usr/local
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 T       ?= 60
 VERSION := $(shell cat VERSION)
-# What a sanitizer test may take before it counts as hanging, in seconds.
+# After this many seconds a test counts as hanging.
 UNIT_TIMEOUT ?= 300
+E2E_TIMEOUT  ?= 900
 
 # V=1 shows the commands.
 Q = $(if $(V),,@)
@@ -257,8 +258,8 @@ check-binary: $(BUILD)/adit
 	@tools/check-binary $(BUILD)/adit $(SIZE_MAX)
 
 e2e: $(BUILD)/adit
-	@if [ -d tests/e2e ]; then cd tests && ADIT=$(abspath $(BUILD)/adit) \
-	    node --test e2e/; else echo "e2e: no tests yet"; fi
+	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) \
+	    timeout $(E2E_TIMEOUT) node --test e2e/*.test.mjs
 
 run:
 	@APP='$(APP)' PORT='$(PORT)' BUILD='$(BUILD)' tools/run

@@ -93,8 +93,8 @@ main(int argc, char **argv)
 		hash[i] = put_bytes(argv[i], i);
 	printf("const struct asset assets[] = {\n");
 	for (int i = 1; i < argc; i++)
-		printf("{ SL_INIT(\"%s\"), SL_INIT(\"%s\"),\n"
-		    "    SL_INIT(\"\\\"%016" PRIx64 "\\\"\"), { b%d, N%d } },\n",
+		printf("{ SL_INIT(\"%s\"), SL_INIT(\"%s\"),\n    SL_INIT("
+		    "\"\\\"%016" PRIx64 "\\\"\"), { b%d, N%d } },\n",
 		    base_of(argv[i]), type_of(argv[i]), hash[i], i, i);
 	/* A closing row: C knows no empty array. */
 	printf("{ .path = { NULL, 0 } },\n};\n"

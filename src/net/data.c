@@ -51,7 +51,7 @@ io_error(struct data *d)
 	return E_IO;
 }
 
-/* ---- the directory ---------------------------------------------- */
+/* ---- the directory ------------------------ */
 
 static bool
 make_and_open(struct data *d, const char *path, const char *role, bool make)
@@ -114,7 +114,7 @@ data_close(struct data *d)
 	d->lock = d->dir = -1;
 }
 
-/* ---- reading ---------------------------------------------- */
+/* ---- reading ------------------------ */
 
 /* Read until the end or until dst is full; -1 with errno set. */
 static ssize_t
@@ -164,7 +164,7 @@ data_load(struct data *d, struct slice name, uint8_t *dst, size_t cap,
 	return e;
 }
 
-/* ---- writing ---------------------------------------------- */
+/* ---- writing ------------------------ */
 
 static bool
 write_all(int fd, struct slice s)

@@ -45,7 +45,7 @@ fail(struct kernel *k)
 	return IO_FAIL;
 }
 
-/* ---- bytes ---------------------------------------------- */
+/* ---- bytes ------------------------ */
 
 static int64_t
 result_of(struct kernel *k, ssize_t r)
@@ -86,7 +86,7 @@ kernel_writev(void *ctx, int fd, const struct slice *v, size_t n)
 	return result_of(ctx, r);
 }
 
-/* ---- connections ---------------------------------------------- */
+/* ---- connections ------------------------ */
 
 /*
  * Out of descriptors: take the connection with the one kept for this and close
@@ -315,7 +315,7 @@ kernel_bulk(void *ctx, int fd)
 		    sizeof opts[i].value);
 }
 
-/* ---- names, randomness, questions, files ---------------------------------------------- */
+/* ---- names, randomness, questions, files ------------------------ */
 
 static bool
 kernel_resolve(void *ctx, struct slice name, uint16_t port, handle who)
@@ -387,7 +387,7 @@ const struct io_ops kernel_ops = {
 	.save = kernel_save,
 };
 
-/* ---- events ---------------------------------------------- */
+/* ---- events ------------------------ */
 
 uint64_t
 kernel_due(const struct kernel *k)
@@ -489,7 +489,7 @@ kernel_retry(struct kernel *k, uint64_t now_ms)
 	}
 }
 
-/* ---- start and end ---------------------------------------------- */
+/* ---- start and end ------------------------ */
 
 size_t
 kernel_bytes(const struct kernel_cfg *cfg)

@@ -49,7 +49,7 @@ struct reply {
 	struct addr addrs[RESOLVE_MAX];
 };
 
-/* ---- the workers ---------------------------------------------- */
+/* ---- the workers ------------------------ */
 
 static size_t
 look_up(const char *name, struct addr *out)
@@ -206,7 +206,7 @@ look_after(const struct resolve_cfg *cfg, int fd)
 	}
 }
 
-/* ---- our side ---------------------------------------------- */
+/* ---- our side ------------------------ */
 
 static bool
 start(struct resolver *r)

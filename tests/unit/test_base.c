@@ -47,7 +47,7 @@ rnd(uint64_t below)
 	return (random_state * 2685821657736338717u >> 16) % below;
 }
 
-/* ---- slices ------------------------------------------------------------ */
+/* ---- slices ------------------------ */
 
 static void
 takes_all_or_nothing(void **state)
@@ -158,7 +158,7 @@ reads_decimals_up_to_a_maximum(void **state)
 	}
 }
 
-/* ---- buffers ------------------------------------------------------------ */
+/* ---- buffers ------------------------ */
 
 static void
 puts_all_or_nothing_and_remembers(void **state)
@@ -232,7 +232,7 @@ leaves_nothing_of_a_put_that_is_short(void **state)
 	}
 }
 
-/* ---- memory ------------------------------------------------------------ */
+/* ---- memory ------------------------ */
 
 static struct {
 	size_t calls, bytes;
@@ -377,7 +377,7 @@ gives_pages_back_but_for_a_few(void **state)
 	arena_end(&a);
 }
 
-/* ---- chains ------------------------------------------------------------ */
+/* ---- chains ------------------------ */
 
 enum { CHAINS = 5, BLOCKS = 24, MODEL = BLOCKS * BLOCK_BYTES };
 
@@ -542,7 +542,7 @@ promises_no_more_than_there_is(void **state)
 	arena_end(&a);
 }
 
-/* ---- timers ------------------------------------------------------------ */
+/* ---- timers ------------------------ */
 
 static void
 timers_go_off_when_due_and_not_before(void **state)
@@ -612,7 +612,7 @@ equal_deadlines_keep_their_order(void **state)
 	arena_end(&a);
 }
 
-/* ---- log lines ------------------------------------------------------------ */
+/* ---- log lines ------------------------ */
 
 static struct buf sunk;
 
@@ -715,7 +715,7 @@ knows_the_levels(void **state)
 	}
 }
 
-/* ---- addresses ------------------------------------------------------------ */
+/* ---- addresses ------------------------ */
 
 static void
 writes_addresses_as_rfc_5952(void **state)
@@ -765,7 +765,8 @@ refuses_what_is_no_address(void **state)
 		"1.2.3.-4", "1.2.3.0x4", "localhost", "1:2:3:4:5:6:7",
 		"1:2:3:4:5:6:7:8:9", "1::2::3", "::1:", ":1::", "1:::2",
 		"12345::", "g::", "fe80::1%eth0", "[::1]", "::1.2.3",
-		"1.2.3.4::", "::1.2.3.4:5", "::1.2.3.4.", "1:2:3:4:5:6:7:1.2.3.4",
+		"1.2.3.4::", "::1.2.3.4:5", "::1.2.3.4.",
+		"1:2:3:4:5:6:7:1.2.3.4",
 		"1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:",
 		"::/0", "::1\n",
 	};

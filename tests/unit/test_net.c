@@ -44,7 +44,7 @@ option(int fd, int level, int name)
 	return v;
 }
 
-/* ---- readiness ---------------------------------------------- */
+/* ---- readiness ------------------------ */
 
 static void
 carries_bytes_both_ways(void **state)
@@ -240,7 +240,7 @@ writes_many_pieces_in_order(void **state)
 	world_close();
 }
 
-/* ---- ends ---------------------------------------------- */
+/* ---- ends ------------------------ */
 
 static void
 half_close_leaves_the_other_half(void **state)
@@ -288,7 +288,7 @@ abort_is_a_reset_for_the_peer(void **state)
 	world_close();
 }
 
-/* ---- connecting ---------------------------------------------- */
+/* ---- connecting ------------------------ */
 
 static int
 try_connect(const struct addr *to, struct slice path)
@@ -390,7 +390,7 @@ reaches_unix_sockets(void **state)
 	world_close();
 }
 
-/* ---- listening ---------------------------------------------- */
+/* ---- listening ------------------------ */
 
 static void
 passes_its_options_on(void **state)
@@ -464,7 +464,7 @@ listens_on_every_address(void **state)
 	world_close();
 }
 
-/* ---- too many ---------------------------------------------- */
+/* ---- too many ------------------------ */
 
 static int
 dial(const struct addr *to)
@@ -570,7 +570,7 @@ keeps_to_the_table_of_descriptors(void **state)
 	world_close();
 }
 
-/* ---- time, signals, answers, randomness, memory ---------------------------------------------- */
+/* ---- time, signals, answers, randomness, memory ------------------------ */
 
 static void
 wakes_up_when_due(void **state)
