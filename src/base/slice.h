@@ -36,7 +36,8 @@ slice_from(struct slice s, size_t from)
 {
 	if (from > s.n)
 		from = s.n;
-	return (struct slice){ s.p + from, s.n - from };
+	/* An empty slice may be NULL, to which nothing may be added. */
+	return (struct slice){ from > 0 ? s.p + from : s.p, s.n - from };
 }
 
 /* The first `n` bytes of `s`, or all of it if it is shorter. */
