@@ -14,7 +14,7 @@
 
 #include "tunnel/engine.h"
 
-#define CHECK(x) do {                                                   \
+#define MUST(x) do {                                                   \
 	if (!(x)) {                                                     \
 		fprintf(stderr, "%s:%d: %s (seed %llu)\n", __FILE__,    \
 		    __LINE__, #x, (unsigned long long)pair_seed);       \
@@ -143,7 +143,7 @@ rec_free_if_done(struct rec *c)
 	if (!c->over || c->held > 0)
 		return;
 	if (c->s.tunnel != NULL)
-		CHECK(false);
+		MUST(false);
 	c->used = false;
 }
 
@@ -157,7 +157,7 @@ op_hello(void *owner, struct slice json)
 	(void)json;
 	d->nhello++;
 	if (d->dir == 0) {
-		CHECK(tunnel_welcome(&d->t, SL("{}"), &l) == E_OK);
+		MUST(tunnel_welcome(&d->t, SL("{}"), &l) == E_OK);
 	} else {
 		l.streams = tunnel_streams_limit(&o->t, d->cfg.ours.streams);
 		tunnel_welcomed(&d->t, &l);
@@ -190,9 +190,9 @@ op_open(void *owner, const struct frame_open *o, enum reset_code *refuse)
 	uint64_t uid;
 	struct rec *c;
 
-	CHECK(slice_dec(o->client, PAIR_UIDS - 1, &uid));
-	CHECK(slice_eq(o->app, SL("web")) && o->kind == APP_HTTP);
-	CHECK(!d->fate[uid].opened && !d->fate[uid].refused);
+	MUST(slice_dec(o->client, PAIR_UIDS - 1, &uid));
+	MUST(slice_eq(o->app, SL("web")) && o->kind == APP_HTTP);
+	MUST(!d->fate[uid].opened && !d->fate[uid].refused);
 	if (d->pair->refuse_one_in > 0 &&
 	    prng_below(&d->pair->r, d->pair->refuse_one_in) == 0) {
 		*refuse = RESET_UNKNOWN_APP;
@@ -235,8 +235,8 @@ op_pull(void *owner, struct tunnel_stream *s, uint8_t *dst, size_t max,
 	uint64_t k = c->available - c->sent;
 	struct prng *r = &d->pair->r;
 
-	CHECK(c->used && !c->over && max > 0 && max <= FRAME_DATA_MAX);
-	CHECK(!c->ended_out);
+	MUST(c->used && !c->over && max > 0 && max <= FRAME_DATA_MAX);
+	MUST(!c->ended_out);
 	if (k > max)
 		k = max;
 	if (k > 1 && prng_below(r, 8) == 0)
@@ -275,14 +275,14 @@ op_data(void *owner, struct tunnel_stream *s, uint8_t *p, size_t n)
 	struct side *d = owner;
 	struct rec *c = rec_of(s);
 
-	CHECK(c->used && !c->over && !c->ended_in && n > 0);
-	CHECK(!d->fate[c->uid].did_stop);
+	MUST(c->used && !c->over && !c->ended_in && n > 0);
+	MUST(!d->fate[c->uid].did_stop);
 	for (size_t i = 0; i < n; i++)
-		CHECK(p[i] == pair_byte(c->uid, !d->dir, c->got + i));
+		MUST(p[i] == pair_byte(c->uid, !d->dir, c->got + i));
 	memset(p, 0xee, n);             /* ours to write */
 	c->got += n;
 	c->held += n;
-	CHECK(c->held <= tunnel_window(s));
+	MUST(c->held <= tunnel_window(s));
 	if (d->pair->instant)
 		rec_consume(c, n);
 }
@@ -293,7 +293,7 @@ op_end(void *owner, struct tunnel_stream *s)
 	struct side *d = owner;
 	struct rec *c = rec_of(s);
 
-	CHECK(c->used && !c->over && !c->ended_in);
+	MUST(c->used && !c->over && !c->ended_in);
 	c->ended_in = true;
 	d->fate[c->uid].end_got = true;
 }
@@ -304,7 +304,7 @@ op_stop(void *owner, struct tunnel_stream *s)
 	struct side *d = owner;
 	struct rec *c = rec_of(s);
 
-	CHECK(c->used && !c->over && !d->fate[c->uid].was_stopped);
+	MUST(c->used && !c->over && !d->fate[c->uid].was_stopped);
 	d->fate[c->uid].was_stopped = true;
 	c->planned = c->sent;
 }
@@ -315,7 +315,7 @@ op_reset(void *owner, struct tunnel_stream *s, enum reset_code code)
 	struct side *d = owner;
 	struct rec *c = rec_of(s);
 
-	CHECK(c->used && !c->over && s->tunnel == NULL);
+	MUST(c->used && !c->over && s->tunnel == NULL);
 	c->over = true;
 	c->held = 0;
 	d->fate[c->uid].was_reset = !d->fate[c->uid].did_reset;
@@ -329,7 +329,7 @@ op_closed(void *owner, struct tunnel_stream *s)
 	struct side *d = owner;
 	struct rec *c = rec_of(s);
 
-	CHECK(c->used && !c->over && s->tunnel == NULL && c->ended_in);
+	MUST(c->used && !c->over && s->tunnel == NULL && c->ended_in);
 	c->over = true;
 	d->fate[c->uid].closed = true;
 	rec_free_if_done(c);
@@ -349,7 +349,7 @@ op_window(void *owner, struct tunnel_stream *s, uint32_t bytes)
 	struct side *d = owner;
 
 	(void)s;
-	CHECK(bytes >= d->cfg.ours.window && bytes <= WINDOW_MAX);
+	MUST(bytes >= d->cfg.ours.window && bytes <= WINDOW_MAX);
 	d->grown++;
 	return bytes < (1u << 20);
 }
@@ -375,12 +375,12 @@ side_init(struct side *d, struct pair *w, unsigned dir)
 	d->dir = dir;
 	d->arena.cap = blocks_bytes(PAIR_BLOCKS) + 65536;
 	d->arena.p = aligned_alloc(4096, d->arena.cap / 4096 * 4096 + 4096);
-	CHECK(d->arena.p != NULL);
+	MUST(d->arena.p != NULL);
 	memset(d->arena.p, 0, 4096);
 	blocks_init(&d->blocks, &d->arena, 7, PAIR_BLOCKS);
 	memset(d->blocks.pool.gen, 0, PAIR_BLOCKS * sizeof(uint32_t));
 	d->pipe = malloc(PAIR_PIPE);
-	CHECK(d->pipe != NULL);
+	MUST(d->pipe != NULL);
 	d->cfg = (struct tunnel_cfg){
 		.role = dir == 0 ? TUNNEL_RELAY : TUNNEL_AGENT,
 		.ops = &pair_ops, .owner = d, .blocks = &d->blocks,
@@ -398,7 +398,7 @@ pair_new(uint64_t seed)
 {
 	struct pair *w = calloc(1, sizeof *w);
 
-	CHECK(w != NULL);
+	MUST(w != NULL);
 	pair_seed = seed;
 	w->r.s = seed;
 	w->now_ms = 1000;
@@ -411,9 +411,9 @@ pair_new(uint64_t seed)
 static inline void
 pair_begin(struct pair *w)
 {
-	CHECK(tunnel_init(&w->relay.t, &w->relay.cfg, w->now_ms) == E_OK);
-	CHECK(tunnel_init(&w->agent.t, &w->agent.cfg, w->now_ms) == E_OK);
-	CHECK(tunnel_text(&w->agent.t, SL("{\"type\":\"hello\"}")) == E_OK);
+	MUST(tunnel_init(&w->relay.t, &w->relay.cfg, w->now_ms) == E_OK);
+	MUST(tunnel_init(&w->agent.t, &w->agent.cfg, w->now_ms) == E_OK);
+	MUST(tunnel_text(&w->agent.t, SL("{\"type\":\"hello\"}")) == E_OK);
 }
 
 static inline void
@@ -423,8 +423,8 @@ pair_free(struct pair *w)
 
 	for (size_t i = 0; i < 2; i++) {
 		tunnel_free(&d[i]->t, RESET_BROKEN);
-		CHECK(d[i]->blocks.pool.used == 0);
-		CHECK(d[i]->blocks.reserved == 0);
+		MUST(d[i]->blocks.pool.used == 0);
+		MUST(d[i]->blocks.reserved == 0);
 		free(d[i]->arena.p);
 		free(d[i]->pipe);
 	}
@@ -480,8 +480,8 @@ pair_check(struct pair *w)
 
 	tunnel_check(a);
 	tunnel_check(b);
-	CHECK(a->received <= b->ring.sent && b->received <= a->ring.sent);
-	CHECK(a->ring.acked <= b->received && b->ring.acked <= a->received);
+	MUST(a->received <= b->ring.sent && b->received <= a->ring.sent);
+	MUST(a->ring.acked <= b->received && b->ring.acked <= a->received);
 }
 
 /* Time passes; both sides do what is due. */
@@ -533,7 +533,7 @@ pair_open(struct pair *w, uint64_t planned)
 	if (c == NULL)
 		return NULL;
 	c->planned = planned;
-	CHECK(tunnel_open(&w->relay.t, &c->s) == E_OK);
+	MUST(tunnel_open(&w->relay.t, &c->s) == E_OK);
 	w->relay.fate[c->uid].opened = true;
 	w->uids++;
 	return c;

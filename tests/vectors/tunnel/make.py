@@ -275,7 +275,7 @@ def document():
         title, about, steps = FILES[name]
         out += ["", f"### 16.{i + 1} {title} (`{name}.json`)", "", about, ""]
         for s in steps:
-            who = "    %-7s" % s["dir"]
+            who = "    %-7s" % (s["dir"] or "*")
             if "text" in s:
                 out += wrap(s["text"], who)
             elif "hex" in s:
