@@ -33,6 +33,7 @@ say = $(if $(V),,@echo "  $(1)")
 
 .DEFAULT_GOAL := $(BUILD)/adit
 .SUFFIXES:
+.SECONDARY:
 .DELETE_ON_ERROR:
 
 # ---- sources -------------------------------------------------------------
@@ -189,10 +190,12 @@ $(BUILD)/asan/kqueue_test_%: $(BUILD)/asan/tests/unit/test_%.o $(KQ_OBJ) \
 	$(Q)$(ASAN) -o $@ $^ -lcmocka $(BEARSSL)
 KQ_UNIT = $(BUILD)/asan/kqueue_test_net $(BUILD)/asan/kqueue_test_resolve
 
-# All of them, even when one fails; the closing line counts the programs.
-run_all = @bad=; n=0; for t in $(1); do n=$$((n+1)); echo "== $$t"; \
-	timeout $(UNIT_TIMEOUT) $$t || bad="$$bad $$t"; done; \
-	echo "unit: $$n programs, failed:$${bad:- none}"; [ -z "$$bad" ]
+# All of them, even when one fails; a test's output is shown if it does.
+run_all = @bad=; n=0; for t in $(1); do n=$$((n+1)); \
+	if timeout $(UNIT_TIMEOUT) $$t >$$t.log 2>&1; \
+	then echo "$$(tail -n 1 $$t.log) $$t"; \
+	else bad="$$bad $$t"; cat $$t.log; fi; done; \
+	echo "$@: $$n programs, failed:$${bad:- none}"; [ -z "$$bad" ]
 
 unit: $(UNIT)
 	$(call run_all,$(UNIT))
@@ -202,8 +205,8 @@ kqueue: $(KQ_UNIT)
 
 # ---- fuzzing: clang; this is also the build with clang's warnings --------
 
-FUZZ_SRC = $(filter-out src/app/%,$(SRC))
-FUZZ_OBJ = $(patsubst %.c,$(BUILD)/clang/%.o,$(FUZZ_SRC))
+FUZZ_OBJ = $(patsubst %.c,$(BUILD)/clang/%.o,$(ASAN_SRC)) \
+	$(GEN:$(BUILD)/gen/%.c=$(BUILD)/clang/gen/%.o)
 FUZZ     = $(patsubst fuzz/%.c,$(BUILD)/clang/%,\
 	$(sort $(wildcard fuzz/fuzz_*.c)))
 
@@ -211,6 +214,11 @@ $(BUILD)/clang/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,clang $<)
 	$(Q)$(CLANG) $(if $(filter src/app/%,$<),$(VERSION_FLAG)) -c -o $@ $<
+
+$(BUILD)/clang/gen/%.o: $(BUILD)/gen/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,clang $<)
+	$(Q)$(CLANG) -c -o $@ $<
 
 $(BUILD)/clang/libadit.a: $(FUZZ_OBJ)
 	@rm -f $@
