@@ -1,0 +1,20 @@
+/*
+ * The commands. Each gets what stands after it on the command line and returns
+ * the exit code.
+ */
+#ifndef ADIT_APP_CMD_H
+#define ADIT_APP_CMD_H
+
+struct cmd {
+	int argc;               /* arguments after the command */
+	char **argv;
+	char **envp;
+	char **title;           /* main's argv, for helper processes */
+};
+
+int relay_cmd(const struct cmd *cmd);
+int agent_cmd(const struct cmd *cmd);
+int start_cmd(const struct cmd *cmd);
+int status_cmd(const struct cmd *cmd);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * What --help says: made from the table of settings.
+ */
+#ifndef ADIT_APP_HELP_H
+#define ADIT_APP_HELP_H
+
+#include "app/conf.h"
+
+enum { HELP_MAX = 24 * 1024 };
+
+/* Append the help of the whole program. */
+void help_put_all(struct buf *b);
+/* Append that of a command. */
+void help_put(struct buf *b, enum conf_role role);
+/* Write either to standard output. */
+void help_print_all(void);
+void help_print(enum conf_role role);
+
+#endif

@@ -1,0 +1,439 @@
+/*
+ * Order matters: settings first (nothing is touched before they are right),
+ * then sockets (a taken port leaves no data directory behind), then files, and
+ * the helpers for names while the process knows no more than it must.
+ */
+#include "app/serve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "app/file.h"
+#include "app/help.h"
+#include "app/out.h"
+#include "app/version.h"
+#include "base/num.h"
+#include "net/memory.h"
+#include "state/strength.h"
+
+enum {
+	HOSTNAME_BYTES = 256,
+	AGENT_FDS = 8,                  /* tunnels, data directory */
+	PATH_BYTES = 1024,
+};
+
+struct serve serve_process;
+
+/* ---- settings ---- */
+
+static int
+conf_error(const struct serve *s)
+{
+	out_error(buf_slice(&s->conf.error));
+	return EXIT_USAGE;
+}
+
+/* A C string of a setting's text, which never holds a NUL. */
+static bool
+path_of(char path[PATH_BYTES], struct slice s)
+{
+	if (s.n >= PATH_BYTES)
+		return false;
+	memcpy(path, s.p, s.n);
+	path[s.n] = '\0';
+	return true;
+}
+
+static int
+read_config(struct serve *s)
+{
+	struct conf *c = &s->conf;
+	struct buf text = BUF_ON(s->text);
+	char path[PATH_BYTES];
+	bool exposed = false, done;
+	enum err e;
+
+	c->file_asked = conf_is_set(c, C_CONFIG);
+	if (c->file_asked)
+		c->file = c->v[C_CONFIG].text;
+	else if (!s->has_relay)
+		return EXIT_GO_ON;
+	if (!path_of(path, c->file))
+		return out_fail(EXIT_USAGE, NULL, c->file, "name too long");
+	e = file_read(path, &text, &exposed);
+	if (e == E_EOF && !c->file_asked)
+		return EXIT_GO_ON;
+	if (e == E_RANGE)
+		return out_fail(EXIT_USAGE, NULL, c->file,
+		    "larger than 64 KiB");
+	if (e != E_OK)
+		return out_fail(EXIT_USAGE, NULL, c->file,
+		    e == E_EOF ? "no such file" : strerror(errno));
+	done = conf_file(c, text.p, text.n);
+	wipe(s->text, sizeof s->text);
+	if (!done)
+		return conf_error(s);
+	s->exposed = exposed && (c->v[C_PASSWORD].source == CONF_FILE ||
+	    c->v[C_RELAY_TOKEN].source == CONF_FILE ||
+	    c->v[C_JWT_SECRET].source == CONF_FILE);
+	return EXIT_GO_ON;
+}
+
+/* --token-file: one line. */
+static int
+read_token(struct serve *s)
+{
+	struct slice name = s->as.token_file, line;
+	struct buf text = buf_of(s->text, 4 * SECRET_MAX);
+	char path[PATH_BYTES];
+	const char *why = "larger than a token can be";
+	bool exposed;
+	enum err e;
+
+	if (name.n == 0)
+		return EXIT_GO_ON;
+	if (!path_of(path, name))
+		return out_fail(EXIT_USAGE, NULL, name, "name too long");
+	e = file_read(path, &text, &exposed);
+	if (e == E_EOF || e == E_IO)
+		return out_fail(EXIT_USAGE, NULL, name,
+		    e == E_EOF ? "no such file" : strerror(errno));
+	if (e == E_OK) {
+		line = slice_trim(slice_head(buf_slice(&text),
+		    slice_find(buf_slice(&text), '\n')));
+		if (slice_ends(line, SL("\r")))
+			line.n--;
+		why = strength_fault(STRENGTH_TOKEN, line);
+		if (why == NULL)
+			secret_set(&s->as.cfg.token, line);
+	}
+	wipe(s->text, sizeof s->text);
+	s->exposed = s->exposed || exposed;
+	if (why != NULL)
+		return out_fail(EXIT_USAGE, NULL, name, why);
+	return EXIT_GO_ON;
+}
+
+static int
+plan_fault(const char *who, uint64_t bytes)
+{
+	uint8_t area[200];
+	struct buf b = BUF_ON(area);
+
+	buf_lit(&b, "memory: too little for the limits of ");
+	buf_put(&b, slice_of(who, strlen(who)));
+	buf_lit(&b, "; they take ");
+	buf_put_dec(&b, (bytes >> 20) + 1);
+	buf_lit(&b, "MiB");
+	out_error(buf_slice(&b));
+	return EXIT_USAGE;
+}
+
+static int
+make_plans(struct serve *s)
+{
+	char host[HOSTNAME_BYTES] = "";
+
+	if (s->has_relay) {
+		if (!setup_relay(&s->rs, &s->conf))
+			return conf_error(s);
+		s->rs.cfg.version = version_text;
+		if (relay_plan(&s->rs.cfg, &s->rplan) != E_OK)
+			return plan_fault("the relay", s->rplan.bytes);
+	}
+	if (s->has_agent) {
+		(void)gethostname(host, sizeof host - 1);
+		if (!setup_agent(&s->as, &s->conf,
+		    slice_of(host, strlen(host))))
+			return conf_error(s);
+		s->as.cfg.version = version_text;
+		if (agent_plan(&s->as.cfg, &s->aplan) != E_OK)
+			return plan_fault("the agent", s->aplan.bytes);
+	}
+	return read_token(s);
+}
+
+int
+serve_settings(struct serve *s, enum conf_role role, const struct cmd *cmd)
+{
+	struct conf *c = &s->conf;
+	int code;
+
+	s->cmd = cmd;
+	s->has_relay = (role & CONF_RELAYS) != 0;
+	s->has_agent = (role & CONF_AGENTS) != 0;
+	conf_init(c, role);
+	if (!conf_flags(c, cmd->argc, cmd->argv))
+		return conf_error(s);
+	if (conf_is_set(c, C_HELP)) {
+		help_print(role);
+		return EXIT_STOPPED;
+	}
+	code = read_config(s);
+	if (code != EXIT_GO_ON)
+		return code;
+	if (!conf_env(c, cmd->envp))
+		return conf_error(s);
+	code = make_plans(s);
+	if (code == EXIT_GO_ON && conf_is_set(c, C_CHECK)) {
+		out_write(STDOUT_FILENO, SL("the settings are good\n"));
+		return EXIT_STOPPED;
+	}
+	return code;
+}
+
+/* ---- the world ---- */
+
+void
+serve_harden(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+#ifdef __linux__
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	(void)umask(077);
+}
+
+static void
+log_line(void *ctx, struct slice line)
+{
+	(void)ctx;
+	out_write(STDERR_FILENO, line);
+}
+
+static bool
+keeper_ask(void *ctx, const struct ask *q)
+{
+	struct serve *s = ctx;
+	struct answer a;
+
+	if (kernel_answers_left(&s->kernel) == 0)
+		return false;
+	keeper_answer(&s->keeper, q, &a);
+	return kernel_answer(&s->kernel, &a);
+}
+
+/* The agent's io is the kernel's but for its data directory. */
+static bool
+agent_save(void *ctx, struct slice name, struct slice content)
+{
+	struct kernel *k = ctx;
+	struct serve *s = k->cfg.ask_ctx;
+
+	return data_save(&s->agent_data, name, content) == E_OK;
+}
+
+static uint32_t
+descriptors(const struct serve *s)
+{
+	uint64_t n = KERNEL_FDS_OWN + AGENT_FDS;
+
+	if (s->has_relay)
+		n += (uint64_t)s->rplan.connections + s->rplan.agents +
+		    LISTENS_MAX;
+	if (s->has_agent)
+		n += s->aplan.streams;
+	return to_u32(n);
+}
+
+int
+serve_world(struct serve *s)
+{
+	struct kernel_cfg cfg = {
+		.fds_max = descriptors(s),
+		.signals = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 },
+		.nsignals = 4,
+		.data = s->has_relay ? &s->relay_data : NULL,
+		.ask = s->has_relay ? keeper_ask : NULL,
+		.ask_ctx = s,
+	};
+	struct resolve_cfg names = { .argv = s->cmd->title };
+	size_t bytes = kernel_bytes(&cfg);
+
+	s->log = (struct log){ .sink = log_line,
+		.level = setup_log_level(&s->conf),
+		.json = setup_log_json(&s->conf) };
+	if (s->has_agent) {
+		if (!resolver_open(&s->resolver, &names))
+			return out_fail(EXIT_FAILED, "helpers for names",
+			    SL(""), strerror(errno));
+		cfg.resolver = &s->resolver;
+		bytes += s->aplan.bytes;
+	}
+	if (s->has_relay)
+		bytes += s->rplan.bytes;
+	if (!net_reserve(&s->arena, bytes))
+		return out_fail(EXIT_FAILED, "memory", SL(""),
+		    strerror(errno));
+	if (kernel_init(&s->kernel, &cfg, &s->arena) != E_OK)
+		return out_fail(EXIT_FAILED, "events", SL(""),
+		    strerror(errno));
+	loop_init(&s->loop, &s->kernel, &s->log);
+	s->agent_ops = kernel_ops;
+	s->agent_ops.save = agent_save;
+	if (s->kernel.cfg.fds_max < cfg.fds_max)
+		LOGF(&s->log, LOG_WARN, "app", "the system allows fewer open "
+		    "files than the limits want (ulimit -n)",
+		    log_u("wanted", cfg.fds_max),
+		    log_u("allowed", s->kernel.cfg.fds_max));
+	if (s->exposed)
+		LOGF(&s->log, LOG_WARN, "app", "others than its owner may "
+		    "read a file that holds a secret (chmod 600)");
+	return EXIT_GO_ON;
+}
+
+/* ---- files ---- */
+
+int
+serve_file_fault(int code, struct slice path, struct slice role,
+    struct slice file, size_t line, const char *why)
+{
+	uint8_t area[PATH_BYTES];
+	struct buf b = BUF_ON(area);
+
+	buf_put(&b, path);
+	buf_lit(&b, "/");
+	buf_put(&b, role);
+	if (file.n > 0) {
+		buf_lit(&b, "/");
+		buf_put(&b, file);
+	}
+	if (line > 0) {
+		buf_lit(&b, ":");
+		buf_put_dec(&b, line);
+	}
+	return out_fail(code, NULL, buf_slice(&b), why);
+}
+
+int
+serve_data(struct data *d, struct slice path, struct slice role)
+{
+	char dir[PATH_BYTES], sub[DATA_NAME_MAX];
+	enum err e;
+
+	if (!path_of(dir, path) || role.n >= sizeof sub)
+		return out_fail(EXIT_USAGE, NULL, path, "name too long");
+	memcpy(sub, role.p, role.n);
+	sub[role.n] = '\0';
+	e = data_open(d, dir, sub);
+	if (e == E_OK)
+		return EXIT_GO_ON;
+	return serve_file_fault(EXIT_USAGE, path, role, SL(""), 0,
+	    e == E_FULL ? "in use by another adit that runs" :
+	    strerror(d->error));
+}
+
+/* ---- running ---- */
+
+static const struct io *
+agent_io(struct serve *s, const struct io *io)
+{
+	s->agent_io = *io;
+	s->agent_io.ops = &s->agent_ops;
+	return &s->agent_io;
+}
+
+static void
+on_event(void *ctx, const struct io *io, const struct io_event *ev)
+{
+	struct serve *s = ctx;
+
+	if (s->relay != NULL && relay_owns(ev->who))
+		relay_event(s->relay, io, ev);
+	else if (s->agent != NULL && agent_owns(ev->who))
+		agent_event(s->agent, agent_io(s, io), ev);
+}
+
+static void
+finish(struct serve *s, int code)
+{
+	s->exit_code = code;
+	loop_stop(&s->loop);
+}
+
+static void
+stop(struct serve *s, const struct io *io)
+{
+	if (++s->stops > 1) {
+		finish(s, EXIT_STOPPED);
+		return;
+	}
+	LOGF(&s->log, LOG_INFO, "app", "stopping; a second signal stops at "
+	    "once");
+	if (s->agent != NULL)
+		agent_stop(s->agent, agent_io(s, io));
+	if (s->relay != NULL)
+		relay_stop(s->relay, io);
+}
+
+static void
+on_signal(void *ctx, const struct io *io, int signo)
+{
+	struct serve *s = ctx;
+
+	if (signo == SIGTERM || signo == SIGINT)
+		stop(s, io);
+	else if (signo == SIGUSR1 && s->agent != NULL)
+		agent_dial_now(s->agent, agent_io(s, io));
+	else if (signo == SIGHUP)
+		LOGF(&s->log, LOG_INFO, "app", "SIGHUP: nothing to reload");
+}
+
+/* The agent has ended by itself. True if the program ends with it. */
+static bool
+agent_over(struct serve *s, int code)
+{
+	if (s->relay == NULL || (code != EXIT_STOPPED &&
+	    code != EXIT_REPLACED))
+		return true;
+	if (s->stops == 0)
+		LOGF(&s->log, LOG_WARN, "app", "the relay goes on without "
+		    "the agent of this process");
+	s->agent = NULL;
+	return false;
+}
+
+static uint64_t
+on_step(void *ctx, const struct io *io)
+{
+	struct serve *s = ctx;
+	uint64_t due = UINT64_MAX;
+	int code;
+
+	if (s->relay != NULL)
+		due = relay_step(s->relay, io);
+	if (s->agent != NULL) {
+		due = min_u64(due, agent_step(s->agent, agent_io(s, io)));
+		code = agent_exit_code(s->agent);
+		if (code >= 0 && agent_over(s, code))
+			finish(s, code);
+	}
+	if (s->stops > 0 && s->relay != NULL && relay_stopped(s->relay) &&
+	    s->agent == NULL)
+		finish(s, EXIT_STOPPED);
+	return due;
+}
+
+int
+serve_run(struct serve *s)
+{
+	static const struct loop_ops ops = { on_event, on_step, on_signal };
+
+	loop_run(&s->loop, &ops, s);
+	if (s->resolver.pid > 0)
+		resolver_close(&s->resolver);
+	keeper_wipe(&s->keeper);
+	secret_wipe(&s->as.cfg.token);
+	LOGF(&s->log, LOG_INFO, "app", "stopped",
+	    log_u("code", (uint64_t)s->exit_code));
+	return s->exit_code;
+}

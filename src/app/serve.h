@@ -1,0 +1,75 @@
+/*
+ * The running program: a relay, an agent, or both on one loop. The commands
+ * call these steps in order; each returns EXIT_GO_ON, or the exit code after
+ * it has told the person why.
+ */
+#ifndef ADIT_APP_SERVE_H
+#define ADIT_APP_SERVE_H
+
+#include "app/cmd.h"
+#include "app/setup.h"
+#include "net/data.h"
+#include "net/loop.h"
+#include "state/keeper.h"
+
+struct serve {
+	struct conf conf;
+	struct setup_relay rs;
+	struct setup_agent as;
+	bool has_relay, has_agent;
+	struct relay_plan rplan;
+	struct agent_plan aplan;
+	const struct cmd *cmd;
+	bool exposed;                   /* others may read a file of secrets */
+
+	struct log log;
+	struct arena arena;
+	struct resolver resolver;
+	struct kernel kernel;
+	struct loop loop;
+	struct data relay_data, agent_data;
+	struct keeper keeper;
+	struct io_ops agent_ops;        /* kernel_ops, saving to agent_data */
+	struct io agent_io;
+	struct relay *relay;
+	struct agent *agent;
+
+	struct secret jwt, token;       /* until the keeper has them */
+	bool token_made;                /* at this start */
+	uint8_t tunnel_id[HELLO_TUNNEL_ID_BYTES];
+	uint8_t dial_url[SETUP_URL_MAX];
+	uint8_t text[CONF_FILE_MAX];    /* of a file that is being read */
+
+	unsigned stops;                 /* signals that asked to stop */
+	int exit_code;
+};
+
+/* The one of this process. */
+extern struct serve serve_process;
+
+/* Read and check all settings; --help and --check end here. */
+int serve_settings(struct serve *s, enum conf_role role,
+    const struct cmd *cmd);
+/* No core dumps, no tracing by others of the same account, private files. */
+void serve_harden(void);
+/* Memory, poller, entropy, helpers for names. */
+int serve_world(struct serve *s);
+/* Run until it ends. */
+int serve_run(struct serve *s);
+
+/* serve_relay.c: listen, open the data directory, make keeper and relay, say
+ * where it can be opened. */
+int serve_listen(struct serve *s);
+int serve_relay(struct serve *s);
+void serve_relay_hello(struct serve *s);
+/* serve_agent.c: the data directory, the agent. */
+int serve_agent(struct serve *s);
+void serve_agent_hello(struct serve *s);
+
+/* Open DATA/ROLE; errors are told. */
+int serve_data(struct data *d, struct slice path, struct slice role);
+/* "DATA/ROLE/FILE:LINE: WHY" */
+int serve_file_fault(int code, struct slice path, struct slice role,
+    struct slice file, size_t line, const char *why);
+
+#endif

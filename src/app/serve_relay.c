@@ -1,0 +1,370 @@
+/*
+ * The relay's part of a start.
+ */
+#include "app/serve.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include "app/out.h"
+#include "app/urls.h"
+#include "codec/json.h"
+#include "net/listen.h"
+#include "state/store.h"
+
+enum { STATE_MAX = 256 * 1024 };
+
+static const struct slice role_name = SL_INIT("relay");
+
+/* ---- listening ---- */
+
+static int
+listen_fault(const struct addr *at, int why)
+{
+	uint8_t area[ADDR_TEXT_MAX];
+	struct buf b = BUF_ON(area);
+
+	if (at->family == ADDR_NONE) {
+		buf_lit(&b, "*:");
+		buf_put_dec(&b, at->port);
+	} else {
+		addr_put(&b, at);
+	}
+	return out_fail(EXIT_USAGE, "cannot listen on", buf_slice(&b),
+	    strerror(why));
+}
+
+static int
+add_socket(struct serve *s, struct addr *at, enum listen_kind kind,
+    struct slice app)
+{
+	struct relay_cfg *cfg = &s->rs.cfg;
+	struct relay_listen *l = &cfg->listens[cfg->nlistens];
+
+	if (cfg->nlistens == LISTENS_MAX)
+		return out_fail(EXIT_USAGE, "too many listening sockets",
+		    SL(""), "256 at most");
+	*l = (struct relay_listen){ .kind = kind, .app = app };
+	l->fd = net_listen(at, &l->addr);
+	if (l->fd < 0)
+		return listen_fault(at, errno);
+	at->port = l->addr.port;
+	cfg->nlistens++;
+	return EXIT_GO_ON;
+}
+
+/* localhost is 127.0.0.1 and, where there is one, ::1. */
+static int
+add_localhost(struct serve *s, uint16_t port, enum listen_kind kind,
+    struct slice app)
+{
+	struct addr v4 = { .family = ADDR_V4, .port = port,
+		.ip = { 127, 0, 0, 1 } };
+	struct addr v6 = { .family = ADDR_V6, .ip = { [15] = 1 } }, bound;
+	int code = add_socket(s, &v4, kind, app), fd;
+
+	if (code != EXIT_GO_ON)
+		return code;
+	v6.port = 0;
+	fd = net_listen(&v6, &bound);
+	if (fd < 0)
+		return EXIT_GO_ON;      /* no IPv6 here */
+	(void)close(fd);
+	v6.port = v4.port;
+	return add_socket(s, &v6, kind, app);
+}
+
+static int
+add_place(struct serve *s, const struct value_listen *place, uint16_t port,
+    enum listen_kind kind)
+{
+	struct addr at = place->addr;
+
+	at.port = port;
+	if (place->where == VALUE_LOCALHOST)
+		return add_localhost(s, port, kind, place->name);
+	if (place->where == VALUE_EVERY)
+		at.family = ADDR_NONE;
+	return add_socket(s, &at, kind, place->name);
+}
+
+int
+serve_listen(struct serve *s)
+{
+	const struct setup_relay *rs = &s->rs;
+	int code = EXIT_GO_ON;
+
+	for (size_t i = 0; i < rs->nlistens && code == EXIT_GO_ON; i++) {
+		const struct value_listen *l = &rs->listens[i];
+		enum listen_kind kind = i < rs->nmain ? LISTEN_MAIN :
+		    slice_eq(l->name, SL("dashboard")) ? LISTEN_DASHBOARD :
+		    LISTEN_APP;
+
+		code = add_place(s, l, l->addr.port, kind);
+	}
+	for (unsigned port = rs->port_first; rs->has_ports &&
+	    port <= rs->port_last && code == EXIT_GO_ON; port++)
+		for (size_t i = 0; i < rs->nmain && code == EXIT_GO_ON; i++)
+			code = add_place(s, &rs->listens[i], (uint16_t)port,
+			    LISTEN_PORT);
+	return code;
+}
+
+/* ---- secrets and state ---- */
+
+static enum err
+store_load(void *ctx, struct slice name, struct buf *into)
+{
+	size_t n = 0;
+	enum err e = data_load(ctx, name, into->p + into->n, buf_room(into),
+	    &n);
+
+	if (e == E_OK)
+		into->n += n;
+	return e == E_RANGE ? E_FULL : e;
+}
+
+static bool
+store_save(void *ctx, struct slice name, struct slice content)
+{
+	return data_save(ctx, name, content) == E_OK;
+}
+
+static int
+store_fault(const struct serve *s, const struct store_fault *f)
+{
+	return serve_file_fault(EXIT_USAGE, s->rs.data, role_name, f->file,
+	    f->line, f->why);
+}
+
+static int
+open_secrets(struct serve *s, struct rng *rng, const struct store_io *io)
+{
+	struct store_fault f;
+	bool made;
+
+	s->jwt = s->conf.jwt;
+	s->token = s->conf.token;
+	if (s->jwt.n == 0 &&
+	    store_jwt_secret(&s->jwt, io, rng, &made, &f) != E_OK)
+		return store_fault(s, &f);
+	if (s->token.n == 0 && store_relay_token(&s->token, io, rng,
+	    &s->token_made, &f) != E_OK)
+		return store_fault(s, &f);
+	return EXIT_GO_ON;
+}
+
+static int
+open_keeper(struct serve *s)
+{
+	const struct io *world = &s->loop.io;
+	struct store_io io = { store_load, store_save, &s->relay_data };
+	struct buf area = BUF_ON(s->keeper.file);
+	struct store_fault f;
+	struct rng rng;
+	uint8_t seed[2 * RNG_SEED_MIN];
+	struct keeper_cfg cfg = { &s->jwt, &s->conf.password, &s->token,
+		slice_of(seed, sizeof seed), io };
+	int code;
+
+	io_random(world, seed, sizeof seed);
+	rng_init(&rng, slice_of(seed, sizeof seed));
+	code = open_secrets(s, &rng, &io);
+	rng_wipe(&rng);
+	if (code != EXIT_GO_ON)
+		return code;
+	io_random(world, seed, sizeof seed);
+	keeper_init(&s->keeper, &cfg);
+	wipe(seed, sizeof seed);
+	secret_wipe(&s->jwt);
+	secret_wipe(&s->conf.jwt);
+	secret_wipe(&s->conf.password);
+	if (s->has_agent)
+		s->as.cfg.token = s->token;
+	secret_wipe(&s->token);
+	secret_wipe(&s->conf.token);
+	if (store_revoked(&s->keeper.revoked, &io, &area,
+	    world->wall_ms / 1000, &f) != E_OK)
+		return store_fault(s, &f);
+	return EXIT_GO_ON;
+}
+
+static int
+open_relay(struct serve *s)
+{
+	static uint8_t state[STATE_MAX];
+	struct slice file = SL("relay.json"), text = { state, 0 };
+	enum err e = data_load(&s->relay_data, file, state, sizeof state,
+	    &text.n);
+	struct json v;
+
+	if (e == E_RANGE)
+		return serve_file_fault(EXIT_USAGE, s->rs.data, role_name,
+		    file, 0, "larger than it can be");
+	if (e != E_OK && e != E_EOF)
+		return serve_file_fault(EXIT_USAGE, s->rs.data, role_name,
+		    file, 0, strerror(s->relay_data.error));
+	io_random(&s->loop.io, &s->rs.cfg.hash_seed,
+	    sizeof s->rs.cfg.hash_seed);
+	e = relay_new(&s->relay, &s->rs.cfg, &s->rplan, &s->arena, &s->log,
+	    &s->loop.io, text);
+	if (e == E_OK)
+		return EXIT_GO_ON;
+	if (e != E_SYNTAX)
+		return out_fail(EXIT_FAILED, "the relay", SL(""), err_text(e));
+	if (json_parse(text, JSON_DEPTH, &v) == E_OK)
+		return serve_file_fault(EXIT_USAGE, s->rs.data, role_name,
+		    file, 1, "not of the form that the relay writes");
+	return serve_file_fault(EXIT_USAGE, s->rs.data, role_name, file,
+	    store_line(text, json_error_at(text, JSON_DEPTH)), "not JSON");
+}
+
+int
+serve_relay(struct serve *s)
+{
+	int code = serve_data(&s->relay_data, s->rs.data, role_name);
+
+	if (code == EXIT_GO_ON)
+		code = open_keeper(s);
+	return code == EXIT_GO_ON ? open_relay(s) : code;
+}
+
+/* ---- what it says ---- */
+
+static const char *
+kind_text(enum listen_kind kind)
+{
+	return kind == LISTEN_MAIN ? "main" :
+	    kind == LISTEN_DASHBOARD ? "dashboard" : "app";
+}
+
+static void
+say_url(const struct serve *s, const struct relay_listen *l,
+    struct slice url)
+{
+	if (l->kind == LISTEN_APP)
+		LOGF(&s->log, LOG_INFO, "relay", "open",
+		    log_s("url", url), log_s("app", l->app));
+	else
+		LOGF(&s->log, LOG_INFO, "relay", "open", log_s("url", url),
+		    log_c("site", kind_text(l->kind)));
+}
+
+/* One line for each address; `best` becomes the one for other machines. */
+static void
+say_listen(const struct serve *s, const struct relay_listen *l,
+    struct addr *best)
+{
+	struct addr list[URLS_MAX];
+	size_t n = urls_addresses(&l->addr, list, URLS_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t area[ADDR_TEXT_MAX + 16];
+		struct buf b = BUF_ON(area);
+
+		urls_put(&b, &list[i]);
+		say_url(s, l, buf_slice(&b));
+		if (l->kind == LISTEN_MAIN && (best->family == ADDR_NONE ||
+		    (addr_loopback(best) && !addr_loopback(&list[i]))))
+			*best = list[i];
+	}
+}
+
+static void
+say_names(const struct serve *s, uint16_t port)
+{
+	const struct relay_cfg *cfg = &s->rs.cfg;
+	uint8_t area[URL_HOST_MAX + 64];
+	struct buf b = BUF_ON(area);
+
+	if (cfg->public_url.n > 0)
+		LOGF(&s->log, LOG_INFO, "relay", "open",
+		    log_s("url", cfg->public_url), log_c("site", "main"));
+	if (cfg->domain.n > 0) {
+		urls_put_name(&b, cfg->domain, port);
+		LOGF(&s->log, LOG_INFO, "relay", "open",
+		    log_s("url", buf_slice(&b)), log_c("site", "main"));
+	}
+	if (cfg->app_domain.n > 0) {
+		uint8_t name[URL_HOST_MAX + 8];
+		struct buf n = BUF_ON(name);
+
+		buf_reset(&b);
+		buf_lit(&n, "NAME.");
+		buf_put(&n, cfg->app_domain);
+		urls_put_name(&b, buf_slice(&n), port);
+		LOGF(&s->log, LOG_INFO, "relay", "apps",
+		    log_s("url", buf_slice(&b)));
+	}
+	if (s->rs.has_ports)
+		LOGF(&s->log, LOG_INFO, "relay", "apps get ports",
+		    log_u("first", s->rs.port_first),
+		    log_u("last", s->rs.port_last));
+}
+
+static void
+say_agent(const struct serve *s, const struct addr *best)
+{
+	uint8_t area[2 * URL_HOST_MAX];
+	struct buf b = BUF_ON(area);
+
+	buf_lit(&b, "adit agent --relay ");
+	if (s->rs.cfg.domain.n > 0)
+		urls_put_name(&b, s->rs.cfg.domain, best->port);
+	else
+		urls_put(&b, best);
+	buf_lit(&b, " --app 3000");
+	if (conf_is_set(&s->conf, C_RELAY_TOKEN))
+		LOGF(&s->log, LOG_INFO, "relay", "an agent joins with",
+		    log_s("command", buf_slice(&b)),
+		    log_c("token", "RELAY_TOKEN as here"));
+	else
+		LOGF(&s->log, LOG_INFO, "relay", "an agent joins with",
+		    log_s("command", buf_slice(&b)),
+		    log_c("token", "RELAY_TOKEN from the file relay-token"),
+		    log_s("data", s->rs.data));
+}
+
+static void
+say_warnings(const struct serve *s)
+{
+	const struct relay_cfg *cfg = &s->rs.cfg;
+	bool beyond = false;
+
+	for (size_t i = 0; i < cfg->nlistens; i++)
+		beyond = beyond || !addr_loopback(&cfg->listens[i].addr);
+	if (cfg->no_login)
+		LOGF(&s->log, LOG_WARN, "relay", "no login: whoever reaches "
+		    "this relay can use its apps");
+	if (beyond)
+		LOGF(&s->log, LOG_WARN, "relay", "plain http beyond this "
+		    "machine: passwords, tokens and all content can be read "
+		    "on the way, unless a proxy in front speaks https and "
+		    "the relay listens on 127.0.0.1 only");
+}
+
+void
+serve_relay_hello(struct serve *s)
+{
+	const struct relay_plan *p = &s->rplan;
+	struct addr best = { 0 };
+
+	LOGF(&s->log, LOG_INFO, "relay", "memory at most",
+	    log_u("mib", s->rs.cfg.memory_bytes >> 20),
+	    log_u("reserved_mib", p->bytes >> 20),
+	    log_u("connections", p->connections), log_u("agents", p->agents),
+	    log_u("streams", p->streams), log_u("blocks", p->blocks),
+	    log_u("heads", p->heads_small), log_u("long_heads",
+	    p->heads_large));
+	if (s->token_made)
+		LOGF(&s->log, LOG_INFO, "relay", "made a token for agents",
+		    log_c("file", "relay-token"), log_s("data", s->rs.data));
+	for (size_t i = 0; i < s->rs.cfg.nlistens; i++)
+		if (s->rs.cfg.listens[i].kind != LISTEN_PORT)
+			say_listen(s, &s->rs.cfg.listens[i], &best);
+	say_names(s, best.port);
+	if (!s->has_agent)
+		say_agent(s, &best);
+	say_warnings(s);
+}

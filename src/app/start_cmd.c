@@ -1,0 +1,49 @@
+/*
+ * Relay and agent in one process, with a real tunnel between them: the same
+ * code as on two machines, so what works here works there.
+ */
+#include "app/out.h"
+#include "app/serve.h"
+#include "app/urls.h"
+
+/* The agent dials the first address of the main site. */
+static int
+dial_self(struct serve *s)
+{
+	struct buf b = BUF_ON(s->dial_url);
+	struct addr at;
+	struct conf_value v = { .spelling = "listen" };
+
+	if (urls_addresses(&s->rs.cfg.listens[0].addr, &at, 1) == 0)
+		return out_fail(EXIT_FAILED, "this machine", SL(""),
+		    "no address to reach the relay under");
+	urls_put(&b, &at);
+	v.text = buf_slice(&b);
+	if (setup_agent_dial(&s->as, &s->conf, &v))
+		return EXIT_GO_ON;
+	out_error(buf_slice(&s->conf.error));
+	return EXIT_USAGE;
+}
+
+int
+start_cmd(const struct cmd *cmd)
+{
+	struct serve *s = &serve_process;
+	int code = serve_settings(s, CONF_START, cmd);
+
+	if (code == EXIT_GO_ON)
+		code = serve_listen(s);
+	if (code == EXIT_GO_ON)
+		code = dial_self(s);
+	if (code == EXIT_GO_ON)
+		code = serve_world(s);
+	if (code == EXIT_GO_ON)
+		code = serve_relay(s);
+	if (code == EXIT_GO_ON)
+		code = serve_agent(s);
+	if (code != EXIT_GO_ON)
+		return code;
+	serve_relay_hello(s);
+	serve_agent_hello(s);
+	return serve_run(s);
+}

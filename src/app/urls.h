@@ -1,0 +1,24 @@
+/*
+ * Under which URLs a listening socket can be reached, for people.
+ */
+#ifndef ADIT_APP_URLS_H
+#define ADIT_APP_URLS_H
+
+#include "base/buf.h"
+#include "base/io.h"
+
+enum { URLS_MAX = 24 };
+
+/*
+ * The addresses of a bound socket: itself, or for every address (ADDR_NONE,
+ * 0.0.0.0) those of this machine's interfaces, loopback first, without
+ * link-local ones. Returns how many; each has the socket's port.
+ */
+size_t urls_addresses(const struct addr *bound, struct addr *out, size_t max);
+
+/* Append "http://ADDR[:PORT]/". */
+void urls_put(struct buf *b, const struct addr *a);
+/* Append "http://NAME[:PORT]/". */
+void urls_put_name(struct buf *b, struct slice name, uint16_t port);
+
+#endif
