@@ -69,6 +69,7 @@ struct conf_row {
 	/* NULL if the text is right, else why not: see app/value.h */
 	const char *(*check)(struct slice s);
 	const char *dflt;       /* for the help; NULL: none */
+	const char *dflt_agent; /* an agent's, if it is another */
 	const char *help;
 };
 

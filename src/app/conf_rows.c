@@ -234,7 +234,8 @@ const struct conf_row conf_rows[] = {
 
 	{ .id = C_MEMORY, .type = CONF_SIZE, .roles = CONF_BOTH,
 	    .flag = "memory", .key = "memory", .arg = "SIZE",
-	    .min = 4 * MIB, .max = 64 * 1024 * MIB,
+	    .min = 4 * MIB, .max = 64 * 1024 * MIB, .dflt = "48MiB",
+	    .dflt_agent = "24MiB",
 	    .help = "everything together: connections, streams, buffers" },
 	COUNT_ROW(C_MAX_CONNECTIONS, "max-connections", "max_connections",
 	    CONF_RELAYS, 1 << 20, "from --memory",
@@ -262,7 +263,7 @@ const struct conf_row conf_rows[] = {
 	    CONF_AGENTS, 5 * 60 * SEC, "10s", "for connecting to an app"),
 	{ .id = C_DRAIN_TIMEOUT, .type = CONF_TIME, .roles = CONF_BOTH,
 	    .flag = "drain-timeout", .key = "drain_timeout", .arg = "TIME",
-	    .min = 0, .max = HOUR, .dflt = "30s",
+	    .min = 0, .max = HOUR, .dflt = "30s", .dflt_agent = "10s",
 	    .help = "for requests under way when asked to stop" },
 	{ .id = C_SESSION_TTL, .type = CONF_TIME, .roles = CONF_RELAYS,
 	    .flag = "session-ttl", .key = "session_ttl", .arg = "TIME",

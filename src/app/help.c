@@ -105,14 +105,17 @@ put_default(struct buf *b, const struct conf_row *row, enum conf_role role)
 {
 	const char *text = row->dflt;
 
-	if (row->id == C_MEMORY)
-		text = role == CONF_RELAY ? "48MiB" :
-		    role == CONF_AGENT ? "24MiB" : "72MiB";
+	if (role == CONF_AGENT && row->dflt_agent != NULL)
+		text = row->dflt_agent;
 	if (row->id == C_RELAY && role == CONF_STATUS)
 		text = "http://127.0.0.1:4000";
-	if (text != NULL) {
-		buf_lit(b, "; default ");
-		put_c(b, text);
+	if (text == NULL)
+		return;
+	buf_lit(b, "; default ");
+	put_c(b, text);
+	if (role == CONF_START && row->dflt_agent != NULL) {
+		buf_lit(b, ", the agent ");
+		put_c(b, row->dflt_agent);
 	}
 }
 

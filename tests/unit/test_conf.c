@@ -120,14 +120,17 @@ defaults_are_those_of_the_help(void **state)
 		memcpy(&v, base + t[i].at, sizeof v);
 		for (size_t j = 0; j < conf_nrows; j++) {
 			const struct conf_row *row = &conf_rows[j];
+			const char *text = row->dflt;
 
 			if (row->id != t[i].id)
 				continue;
-			assert_true(value_time(slice_of(row->dflt,
-			    strlen(row->dflt)), &ms));
+			if (t[i].agent && row->dflt_agent != NULL)
+				text = row->dflt_agent;
+			assert_true(value_time(slice_of(text, strlen(text)),
+			    &ms));
 			if (ms != v)
 				fail_msg("--%s: help %s, code %u ms",
-				    row->flag, row->dflt, v);
+				    row->flag, text, v);
 		}
 	}
 	assert_int_equal(r.session_ttl_s, 24 * 3600);
