@@ -574,14 +574,21 @@ set_members(struct conf *c, uint8_t *text, struct slice whole,
 {
 	struct json_iter it, list;
 	struct json name, v, none, item;
+	bool seen[CONF_ROWS_MAX] = { false };
 
+	assert(conf_nrows <= CONF_ROWS_MAX);
 	json_iter(&it, root);
 	while (json_next(&it, &name, &v)) {
-		const struct conf_row *row = find_member(c, name,
-		    line_at(whole, (size_t)(name.raw.p - whole.p)));
+		struct conf_value at = { .source = CONF_FILE, .line =
+		    line_at(whole, (size_t)(name.raw.p - whole.p)) };
+		const struct conf_row *row = find_member(c, name, at.line);
 
 		if (row == NULL)
 			return false;
+		at.spelling = row->key;
+		if (seen[row - conf_rows])
+			return fail_hidden(c, &at, "given twice");
+		seen[row - conf_rows] = true;
 		if (row->type != CONF_LIST || v.kind != JSON_ARRAY) {
 			if (!set_member(c, row, text, whole, v))
 				return false;
@@ -612,10 +619,6 @@ conf_file(struct conf *c, uint8_t *text, size_t n)
 	}
 	if (root.kind != JSON_OBJECT)
 		return fail_hidden(c, &v, "want one JSON object: {...}");
-	e = json_unique(root, CONF_MEMBERS_MAX);
-	if (e != E_OK)
-		return fail_hidden(c, &v, e == E_JSON_DUP ?
-		    "a key is given twice" : "too many keys");
 	return set_members(c, text, whole, root);
 }
 

@@ -89,7 +89,7 @@ struct conf_value {
 enum {
 	CONF_ITEMS_MAX = 384,   /* of all lists together */
 	CONF_FILE_MAX = 65536,  /* bytes of adit.json */
-	CONF_MEMBERS_MAX = 128,
+	CONF_ROWS_MAX = 80,
 	CONF_ERROR_MAX = 640,
 };
 

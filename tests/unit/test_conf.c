@@ -390,7 +390,8 @@ static const struct bad {
 	{ CONF_RELAY, NULL, PW, "{\n\"domain\":\n\"a\",}",
 	    "adit.json:3: not JSON" },
 	{ CONF_RELAY, NULL, PW, "\n[]", "adit.json:1: want one JSON object" },
-	{ CONF_RELAY, NULL, PW, "{\"a\":1,\"a\":2}", "a key is given twice" },
+	{ CONF_RELAY, NULL, PW, "{\"root\":\"a\",\n\"ro\\u006ft\":\"b\"}",
+	    "adit.json:2: root: given twice" },
 	{ CONF_RELAY, NULL, PW, "{\n\n\"app_prots\":\"1-2\"}",
 	    "adit.json:3: unknown key \"app_prots\"; did you mean "
 	    "\"app_ports\"?" },
