@@ -21,7 +21,7 @@ enum {
 	WAIT_QUICK_MS = 5000,           /* the longest in the grace period */
 	WAIT_PARKED_MS = 2000,          /* and while a session may be parked */
 	WAIT_SLOW_MS = 60000,
-	GROW_SHARE = 16,                /* of memory: a 16th is for growing */
+	GROW_SHARE = 20,                /* of memory: a 20th is for growing */
 	GROW_LEAST = 32,                /* blocks */
 };
 
@@ -91,7 +91,7 @@ agent_plan(const struct agent_cfg *cfg, struct agent_plan *plan)
 	    POOL_MAX / 8);
 	uint32_t lo, hi, spare;
 
-	if (grow < GROW_LEAST)
+	if (grow < GROW_LEAST || cfg->max_streams > 0)
 		grow = GROW_LEAST;
 	lo = AGENT_STREAMS_MIN;
 	hi = AGENT_STREAMS_USUAL;

@@ -35,7 +35,8 @@ enum {
 	AGENT_ADDRESS_MS = 2500,        /* for one while others are left */
 	AGENT_UPGRADE_MS = 10000,       /* for the answer to the handshake */
 	AGENT_CLOSE_MS = 1000,          /* for the relay to take our Close */
-	AGENT_LINGER_MS = 30000,        /* for an app to read what is left */
+	AGENT_LINGER_MS = 30000,        /* for an app to read what is left of
+	                                 * a stream, if it reads nothing */
 	AGENT_NAME_MS = 2000,           /* an app's name stays resolved */
 };
 
@@ -77,7 +78,8 @@ enum link_state { LINK_STATE_LIST(X) LINK_STATES };
 	X(RESOLVING,  "waits for the app's name to be looked up")       \
 	X(CONNECTING, "not decided yet; bytes may wait already")        \
 	X(OPEN,       "bytes pass")                                     \
-	X(LINGER,     "the stream is over; the app reads what is left")
+	X(LINGER,     "the stream is over; the app reads what is left, or " \
+	              "has not ended")
 #define X(name, text) CONN_##name,
 enum conn_state { CONN_STATE_LIST(X) CONN_STATES };
 #undef X
@@ -89,7 +91,7 @@ enum conn_state { CONN_STATE_LIST(X) CONN_STATES };
 	X(RESOLVING,   FREE,        "not found, late, reset")           \
 	X(CONNECTING,  OPEN,        "the app accepted")                 \
 	X(CONNECTING,  FREE,        "refused, unreachable, late, reset") \
-	X(OPEN,        LINGER,      "both ended, bytes for the app wait") \
+	X(OPEN,        LINGER,      "both ended, but not the app's side") \
 	X(OPEN,        FREE,        "both ended, or reset")             \
 	X(LINGER,      FREE,        "all is written, or late, or broken")
 

@@ -139,18 +139,36 @@ conn_drop(struct conn *c)
 	pool_give(&g->conns, c);
 }
 
-/* Both directions are done and the app has all: close in order. */
-static void
+/*
+ * The stream is over in order. True if the app has all that was for it and
+ * has ended too: then the connection is closed, and gone.
+ */
+static bool
 conn_finish(struct conn *c)
 {
 	const struct io *io = c->g->io;
 
-	assert(c->in.n == 0 && c->s.tunnel == NULL);
-	if (c->out_ended) {
-		io->ops->close(io->ctx, c->fd, false);
-		c->fd = -1;
-	}
+	assert(c->s.tunnel == NULL);
+	if (c->in.n > 0 || !c->out_ended)
+		return false;
+	io->ops->close(io->ctx, c->fd, false);
+	c->fd = -1;
 	conn_drop(c);
+	return true;
+}
+
+/* The timer of an open or lingering connection. */
+static void
+conn_arm(struct conn *c)
+{
+	struct agent *g = c->g;
+
+	if (c->more)
+		timer_set(&g->timers, &c->timer, conn_handle(c),
+		    g->io->now_ms + 1);
+	else if (c->state == CONN_LINGER)
+		timer_set(&g->timers, &c->timer, conn_handle(c),
+		    c->linger_by_ms);
 }
 
 /* The stream cannot be served: tell the relay why. */
@@ -347,9 +365,10 @@ conn_flush(struct conn *c)
 			return;
 		}
 		chain_drop(&c->in, &c->g->blocks, (size_t)w);
-		if (c->state == CONN_LINGER && w > 0)
-			timer_set(&c->g->timers, &c->timer, conn_handle(c),
-			    io->now_ms + AGENT_LINGER_MS);
+		if (c->state == CONN_LINGER && w > 0) {
+			c->linger_by_ms = io->now_ms + AGENT_LINGER_MS;
+			conn_arm(c);
+		}
 	}
 	if (c->in.n > 0)
 		return;
@@ -358,7 +377,7 @@ conn_flush(struct conn *c)
 		io->ops->shutdown(io->ctx, c->fd);
 	}
 	if (c->state == CONN_LINGER)
-		conn_finish(c);
+		(void)conn_finish(c);
 }
 
 /* Keep s until the app takes it: its blocks were reserved. */
@@ -474,28 +493,28 @@ app_pull(void *owner, struct tunnel_stream *s, uint8_t *dst, size_t max,
 	return PULL_RESET;
 }
 
-/* The relay wants no more: read on all the same, or the app would stand. */
+/*
+ * The relay wants no more: read on all the same, or the app would stand. A
+ * fast app has its share and then waits for the timer.
+ */
 static void
 conn_discard(struct conn *c)
 {
 	uint8_t area[DISCARD_BYTES];
-	struct agent *g = c->g;
+	int64_t n = 1;
 
-	for (int i = 0; i < DISCARD_TURNS && !c->out_ended; i++) {
-		int64_t n = io_read(g->io, c->fd, area, sizeof area);
-
-		if (n == IO_AGAIN)
-			return;
-		if (n == IO_FAIL) {
-			tunnel_reset(&c->s, RESET_BROKEN);
-			conn_drop(c);
-			return;
-		}
-		c->out_ended = n == IO_EOF;
+	for (int i = 0; i < DISCARD_TURNS && n > 0; i++)
+		n = io_read(c->g->io, c->fd, area, sizeof area);
+	if (n == IO_FAIL) {
+		tunnel_reset(&c->s, RESET_BROKEN);
+		conn_drop(c);
+		return;
 	}
-	if (!c->out_ended)
-		timer_set(&g->timers, &c->timer, conn_handle(c),
-		    g->io->now_ms + 1);
+	c->out_ended = n == IO_EOF;
+	c->more = n > 0;
+	if (c->state == CONN_LINGER && conn_finish(c))
+		return;
+	conn_arm(c);
 }
 
 void
@@ -505,9 +524,10 @@ app_stop(void *owner, struct tunnel_stream *s)
 
 	(void)owner;
 	c->out_stopped = true;
-	if (c->state == CONN_OPEN && !c->out_ended)
-		timer_set(&c->g->timers, &c->timer, conn_handle(c),
-		    c->g->io->now_ms);
+	if (c->state == CONN_OPEN && !c->out_ended) {
+		c->more = true;
+		conn_arm(c);
+	}
 }
 
 /* ---- both ---- */
@@ -522,12 +542,10 @@ app_closed(void *owner, struct tunnel_stream *s)
 	app_flush(g);
 	if (c->state != CONN_OPEN) {
 		conn_drop(c);
-	} else if (c->in.n > 0) {
+	} else if (!conn_finish(c)) {
 		conn_to(c, CONN_LINGER);
-		timer_set(&g->timers, &c->timer, conn_handle(c),
-		    g->io->now_ms + AGENT_LINGER_MS);
-	} else {
-		conn_finish(c);
+		c->linger_by_ms = g->io->now_ms + AGENT_LINGER_MS;
+		conn_arm(c);
 	}
 }
 
@@ -625,11 +643,11 @@ conn_event(struct conn *c, uint32_t flags)
 		if (pool_get(pool, who) == NULL)
 			return;
 	}
-	if (c->state != CONN_OPEN || !(flags & (EV_READ | EV_HUP)))
+	if (!(flags & (EV_READ | EV_HUP)) || c->out_ended)
 		return;
 	if (c->out_stopped)
 		conn_discard(c);
-	else if (!c->out_ended)
+	else
 		tunnel_ready(&c->s);
 }
 
@@ -641,10 +659,11 @@ conn_timer(struct conn *c)
 	case CONN_CONNECTING:
 		conn_fail(c, RESET_TIMED_OUT);
 		break;
-	case CONN_OPEN:
-		conn_discard(c);
-		break;
 	default:
-		conn_drop(c);
+		if (c->state == CONN_LINGER &&
+		    c->g->io->now_ms >= c->linger_by_ms)
+			conn_drop(c);
+		else if (c->out_stopped && !c->out_ended)
+			conn_discard(c);
 	}
 }

@@ -89,6 +89,8 @@ struct conn {
 	bool out_ended;                 /* the app's end was read */
 	bool in_broken;                 /* the app takes no more */
 	bool out_stopped;               /* the relay wants no more of it */
+	bool more;                      /* discard on when the timer comes */
+	uint64_t linger_by_ms;
 };
 
 /* Payload for one app out of one read from the tunnel. */

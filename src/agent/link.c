@@ -594,7 +594,13 @@ link_timer(struct link *l)
 void
 link_goaway(struct link *l, uint32_t deadline_ms)
 {
-	tunnel_goaway(&l->t, GOAWAY_SHUTDOWN, deadline_ms);
+	uint64_t due;
+
+	/* The deadline counts from the time that the engine knows. */
+	if (!link_after(l, tunnel_step(&l->t, l->g->io->now_ms, &due)))
+		return;
+	tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
+	    (uint32_t)min_u64(deadline_ms, GOAWAY_MS_MAX));
 	link_to(l, LINK_DRAINING);
 	link_retire(l);
 }

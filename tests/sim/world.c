@@ -247,6 +247,8 @@ find_link(const struct world *w, const struct world_host *a,
 static struct link *
 make_link(struct world *w, struct world_host *a, struct world_host *b)
 {
+	a = a->machine;
+	b = b != NULL ? b->machine : NULL;
 	for (size_t i = 0; i < w->nlinks; i++) {
 		if (w->links[i].a == a && w->links[i].b == b)
 			return &w->links[i];
@@ -914,7 +916,8 @@ op_connect(void *ctx, const struct addr *to, struct slice path)
 	c->e[0].fd = fd;
 	c->e[0].watch.armed_r = c->e[0].watch.armed_w = true;
 	c->to = *to;
-	memcpy(c->path, path.p, path.n);
+	if (path.n > 0)
+		memcpy(c->path, path.p, path.n);
 	c->e[0].addr = to->family != ADDR_UNIX && addr_loopback(to) ?
 	    *to : h->ip;
 	if (to->family == ADDR_UNIX)
@@ -1244,6 +1247,8 @@ world_kill(struct world_host *h)
 void
 world_cut(struct world *w, struct world_host *a, struct world_host *b)
 {
+	a = a->machine;
+	b = b != NULL ? b->machine : NULL;
 	for (size_t i = 0; i < w->nconns; i++) {
 		struct wconn *c = w->conns[i];
 		const struct world_host *x = c->e[0].host->machine;
@@ -1512,6 +1517,12 @@ bool
 world_log_has(const struct world *w, const char *what)
 {
 	return world_log_count(w, what) > 0;
+}
+
+const char *
+world_log_text(const struct world *w)
+{
+	return w->lines;
 }
 
 void

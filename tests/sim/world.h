@@ -5,9 +5,9 @@
  *
  * A host is one process, usually on a machine of its own: it has an address
  * (and 127.0.0.1, ::1 and Unix sockets that only its machine hears),
- * descriptors, files and a source of random bytes. A program on it is two functions, `event` and
- * `step`; a host without a program is played by the test itself, which calls
- * the same io operations by hand.
+ * descriptors, files and a source of random bytes. A program on it is two
+ * functions, `event` and `step`; a host without a program is played by the
+ * test itself, which calls the same io operations by hand.
  *
  * Time passes only inside world_run and world_until, and jumps from one thing
  * that is due to the next. The same seed and the same calls give the same run.
@@ -141,6 +141,8 @@ struct log *world_log(struct world *w);
 bool world_log_has(const struct world *w, const char *text);
 unsigned world_log_count(const struct world *w, const char *text);
 void world_log_clear(struct world *w);
+/* All of it, ending with a NUL. */
+const char *world_log_text(const struct world *w);
 /* Also copy lines to standard error (or set ADIT_WORLD_LOG). */
 void world_log_show(struct world *w, bool on);
 
