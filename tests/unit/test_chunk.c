@@ -126,6 +126,8 @@ gives_events(void **state)
 	    "<1 x>[\r\n]" },
 	{ "blanks where the grammar has them",
 	    "1 ; a = b ;\tc\t=\"d\" ;e\r\nx\r\n0\r\n\r\n", "<1 x>[\r\n]" },
+	{ "more blanks", "1 \t;  a \t=  b \t;c  ;d\r\nx\r\n0\r\n\r\n",
+	    "<1 x>[\r\n]" },
 	{ "an empty quoted string", "1;a=\"\";b\r\nx\r\n0\r\n\r\n",
 	    "<1 x>[\r\n]" },
 	};

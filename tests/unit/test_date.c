@@ -160,6 +160,15 @@ refuses_what_is_no_date(void **state)
 		CHECK(date_parse_http(s, &t) == E_SYNTAX, v[i]);
 		guard_free(s);
 	}
+	/* no byte of a date can be another one */
+	for (size_t n = 0; n < DATE_HTTP_BYTES; n++) {
+		uint8_t text[DATE_HTTP_BYTES];
+
+		memcpy(text, known[1].http, DATE_HTTP_BYTES);
+		text[n] ^= 0x50;
+		assert_int_equal(date_parse_http(slice_of(text,
+		    DATE_HTTP_BYTES), &t), E_SYNTAX);
+	}
 	for (size_t n = 0; n < DATE_HTTP_BYTES; n++) {
 		struct slice s = guard_put(known[0].http, n);
 

@@ -186,6 +186,8 @@ compares_hosts(void **state)
 	assert_true(url_host_within(SL("x.A.b."), SL("a.b")));
 	assert_true(url_host_within(SL("a.b"), SL("a.b.")));
 	assert_false(url_host_within(SL("xa.b"), SL("a.b")));
+	assert_false(url_host_within(SL("xxa.b"), SL("a.b")));
+	assert_false(url_host_within(SL("x.c.b"), SL("a.b")));
 	assert_false(url_host_within(SL(".a.b"), SL("a.b")));
 	assert_true(url_host_label(SL("App--x.A.b."), SL("a.b"), &label));
 	assert_true(slice_eq(label, SL("App--x")));
