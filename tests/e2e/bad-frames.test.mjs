@@ -99,7 +99,7 @@ describe('malformed frames from the client', () => {
 			do {
 				answer = await readFrame(wire);
 				assert.ok(answer !== undefined, 'a close frame');
-			} while (answer.opcode === TEXT && answer.payload.toString() === 'ab');
+			} while (answer.opcode !== CLOSE && answer.payload.toString() === 'ab');
 			assert.equal(answer.opcode, CLOSE);
 			assert.equal(answer.code, typeof otherwise === 'number' && DIRECT ? otherwise : 1002);
 			assert.equal(answer.masked, false);
