@@ -253,10 +253,8 @@ link_hello(void *owner, struct slice json)
 	l->live_ms = g->io->now_ms;
 	g->dial = HANDLE_NONE;
 	g->current = link_handle(l);
-	LOGF(g->log, LOG_INFO, "agent", "accepted", log_s("name", g->cfg->name),
-	    log_s("tunnel_id", w.tunnel_id), log_u("urls", w.nurls));
 	for (size_t i = 0; i < w.nurls; i++)
-		LOGF(g->log, LOG_INFO, "agent", "open",
+		LOGF(g->log, LOG_INFO, "agent", "welcomed",
 		    log_s("url", w.urls[i]));
 	keep_id(g, w.tunnel_id);
 	wipe(w.secret, sizeof w.secret);
@@ -266,8 +264,11 @@ static void
 link_confirmed(void *owner)
 {
 	struct link *l = owner;
+	struct agent *g = l->g;
 
-	l->g->start = false;
+	g->start = false;
+	LOGF(g->log, LOG_INFO, "agent", "accepted", log_s("name", g->cfg->name),
+	    log_s("tunnel_id", slice_of(g->tunnel_id, g->ntunnel_id)));
 }
 
 static void

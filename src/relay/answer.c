@@ -495,6 +495,20 @@ answer_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n)
 		proxy_drained(s->c);
 }
 
+/*
+ * The answer ends before its length or its last chunk: the client gets what
+ * came, and sees by the framing that it is not all.
+ */
+static void
+answer_cut_short(struct rstream *s)
+{
+	struct client *c = s->c;
+
+	proxy_client_gone(c);
+	c->keep = false;
+	client_answered(c);
+}
+
 /* The app closed its side. */
 void
 answer_end(void *owner, struct tunnel_stream *ts)
@@ -519,7 +533,7 @@ answer_end(void *owner, struct tunnel_stream *ts)
 	case RESP_LENGTH:
 	case RESP_CHUNKED:
 		if (s->c != NULL)
-			client_close(c, true);
+			answer_cut_short(s);
 		break;
 	case RESP_WS:
 		if (s->c == NULL)
@@ -587,7 +601,10 @@ answer_reset(void *owner, struct tunnel_stream *ts, enum reset_code code)
 		    WS_CODE_INTERNAL, resets[code].text);
 	} else if (s->resp == RESP_IDLE) {
 		stream_free(s);
+	} else if (s->resp == RESP_LENGTH || s->resp == RESP_CHUNKED) {
+		answer_cut_short(s);
 	} else {
+		/* Without a length only a reset tells that this is no end. */
 		client_close(c, true);
 	}
 }

@@ -376,6 +376,10 @@ client_request(struct client *c, const struct http_head *h)
 		own_request(c, h, path, rest);
 		return;
 	}
+	if (r->site.kind == SITE_APP && r->site.app.n == 0) {
+		reply_error(c, h, 404, SL("No app has this port"), SL(""));
+		return;
+	}
 	if (app_is_public(r)) {
 		s = (struct session){ .ok = true };
 		proxy_request(c, h, &s, rest);

@@ -40,7 +40,7 @@ enum {
 	LARGE_BYTES = 128 * 1024,       /* a long one, and what follows it */
 	READ_BYTES = 16384,             /* of one read for a head */
 	AREA_BYTES = 192 * 1024,        /* for heads and pages being built */
-	BODY_MAX = 4096,                /* a body that the relay itself reads */
+	BODY_MAX = 16384,               /* a body that the relay itself reads */
 	STREAM_BLOCKS = 5,              /* a window and the head before it */
 	TURN_BYTES = 256 * 1024,        /* read from one socket in a turn */
 	OUT_BYTES = 64 * 1024,          /* composed for a tunnel at once */
