@@ -151,6 +151,10 @@ const struct conf_row conf_rows[] = {
 	    .flag = "name", .key = "name", .arg = "NAME",
 	    .check = value_name, .dflt = "the host name",
 	    .help = "this agent's name" },
+	{ .id = C_HTTPS_PROXY, .type = CONF_TEXT, .roles = CONF_AGENT,
+	    .env = "HTTPS_PROXY", .env2 = "https_proxy", .arg = "URL",
+	    .help = "not used in this version, which reaches relays by http "
+	    "only; the agent says so when it is set" },
 	{ .id = C_DATA, .type = CONF_TEXT, .roles = CONF_BOTH,
 	    .flag = "data", .key = "data", .env = "ADIT_DATA", .arg = "DIR",
 	    .dflt = "./adit-data",

@@ -89,6 +89,9 @@ serve_agent_hello(struct serve *s)
 	if (s->as.cfg.napps == 0)
 		LOGF(&s->log, LOG_WARN, "agent", "no app to offer: say "
 		    "--app PORT");
+	if (conf_is_set(&s->conf, C_HTTPS_PROXY))
+		LOGF(&s->log, LOG_WARN, "agent", "HTTPS_PROXY is set and not "
+		    "used: the relay is reached by http");
 	if (!on_this_machine(s->as.cfg.relay_host))
 		LOGF(&s->log, LOG_WARN, "agent", "plain http to the relay: "
 		    "the token and all content can be read on the way",
