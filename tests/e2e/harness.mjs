@@ -401,7 +401,7 @@ export class Jar {
 			});
 			this.take(at.origin, response);
 			if (![301, 302, 303, 307, 308].includes(response.status))
-				return { ...response, url: at.href };
+				return Object.assign(response, { url: at.href });
 			at = new URL(response.headers.location, at);
 		}
 		throw new Error(`too many redirects from ${url}`);
