@@ -78,8 +78,7 @@ enum link_state { LINK_STATE_LIST(X) LINK_STATES };
 	X(RESOLVING,  "waits for the app's name to be looked up")       \
 	X(CONNECTING, "not decided yet; bytes may wait already")        \
 	X(OPEN,       "bytes pass")                                     \
-	X(LINGER,     "the stream is over; the app reads what is left, or " \
-	              "has not ended")
+	X(LINGER,     "the stream is over, the app's side is not")
 #define X(name, text) CONN_##name,
 enum conn_state { CONN_STATE_LIST(X) CONN_STATES };
 #undef X
