@@ -55,20 +55,13 @@ credit_unread(const struct tunnel_stream *s)
 }
 
 bool
-credit_spend_session(struct tunnel *t, size_t n)
+credit_spend(struct tunnel *t, struct tunnel_stream *s, size_t n)
 {
-	if (n > t->recv_window)
+	if (n > t->recv_window || (s != NULL && n > s->recv_window))
 		return false;
 	t->recv_window -= (uint32_t)n;
-	return true;
-}
-
-bool
-credit_spend(struct tunnel_stream *s, size_t n)
-{
-	if (n > s->recv_window)
-		return false;
-	s->recv_window -= (uint32_t)n;
+	if (s != NULL)
+		s->recv_window -= (uint32_t)n;
 	return true;
 }
 

@@ -102,9 +102,9 @@ void credit_begin(struct tunnel *t);
 void credit_attach(struct tunnel_stream *s);
 /* What s has given to its owner and not been told to have left. */
 uint32_t credit_unread(const struct tunnel_stream *s);
-/* n bytes came: for the session, for a stream. False: beyond the credit. */
-bool credit_spend_session(struct tunnel *t, size_t n);
-bool credit_spend(struct tunnel_stream *s, size_t n);
+/* n bytes came, for s or (NULL) for a closed stream. False, and nothing
+ * changes: beyond the credit. */
+bool credit_spend(struct tunnel *t, struct tunnel_stream *s, size_t n);
 /* n bytes of the session's are free again. */
 void credit_return(struct tunnel *t, size_t n);
 void credit_consumed(struct tunnel_stream *s, size_t n, uint64_t now_ms);

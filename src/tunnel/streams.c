@@ -332,22 +332,18 @@ streams_data(struct tunnel *t, uint32_t id, uint8_t *p, size_t n)
 {
 	struct tunnel_stream *s = streams_find(t, id);
 
-	if (!credit_spend_session(t, n)) {
+	if (id > t->last_id || (s != NULL && s->state == STREAM_GOT_END)) {
+		session_fail(t, E_MUX_STREAM, CLOSE_PROTOCOL);
+		return;
+	}
+	if (!credit_spend(t, s, n)) {
 		session_fail(t, E_MUX_CREDIT, CLOSE_PROTOCOL);
 		return;
 	}
 	t->bytes_in += n;
 	if (s == NULL) {
+		/* Closed, but it was under way: not lost for the session. */
 		credit_return(t, n);
-		unknown(t, id);
-		return;
-	}
-	if (s->state == STREAM_GOT_END) {
-		session_fail(t, E_MUX_STREAM, CLOSE_PROTOCOL);
-		return;
-	}
-	if (!credit_spend(s, n)) {
-		session_fail(t, E_MUX_CREDIT, CLOSE_PROTOCOL);
 		return;
 	}
 	if (s->flags & F_STOPPED) {
