@@ -46,7 +46,7 @@ enum {
 	X(RESOLVING,  "the relay's name is being looked up")            \
 	X(CONNECTING, "TCP, one address after the other")               \
 	X(UPGRADING,  "the WebSocket handshake")                        \
-	X(HELLO,      "hello was sent, no welcome yet")                 \
+	X(HELLO,      "hello was sent; not welcomed and confirmed yet") \
 	X(LIVE,       "the current session")                            \
 	X(DRAINING,   "a go-away was sent or received")                 \
 	X(CLOSING,    "a Close frame leaves, the relay's end is awaited")
@@ -62,7 +62,7 @@ enum link_state { LINK_STATE_LIST(X) LINK_STATES };
 	X(CONNECTING,  FREE,        "no address left, stopped")         \
 	X(UPGRADING,   HELLO,       "101: the hello leaves")            \
 	X(UPGRADING,   FREE,        "any other answer, late, stopped")  \
-	X(HELLO,       LIVE,        "welcome")                          \
+	X(HELLO,       LIVE,        "welcomed, and the relay's first ACK") \
 	X(HELLO,       CLOSING,     "refused, late, malformed, stopped") \
 	X(HELLO,       FREE,        "cut")                              \
 	X(LIVE,        DRAINING,    "a go-away went or came")           \

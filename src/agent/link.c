@@ -249,10 +249,6 @@ link_hello(void *owner, struct slice json)
 		l->verdict = VERDICT_BAD;
 		return;
 	}
-	link_to(l, LINK_LIVE);
-	l->live_ms = g->io->now_ms;
-	g->dial = HANDLE_NONE;
-	g->current = link_handle(l);
 	for (size_t i = 0; i < w.nurls; i++)
 		LOGF(g->log, LOG_INFO, "agent", "welcomed",
 		    log_s("url", w.urls[i]));
@@ -260,12 +256,17 @@ link_hello(void *owner, struct slice json)
 	wipe(w.secret, sizeof w.secret);
 }
 
+/* The relay has heard that we were welcomed: only now it counts. */
 static void
 link_confirmed(void *owner)
 {
 	struct link *l = owner;
 	struct agent *g = l->g;
 
+	link_to(l, LINK_LIVE);
+	l->live_ms = g->io->now_ms;
+	g->dial = HANDLE_NONE;
+	g->current = link_handle(l);
 	g->start = false;
 	LOGF(g->log, LOG_INFO, "agent", "accepted", log_s("name", g->cfg->name),
 	    log_s("tunnel_id", slice_of(g->tunnel_id, g->ntunnel_id)));

@@ -576,7 +576,8 @@ two_tunnels(void *arg)
 {
 	const struct rig *rig = arg;
 
-	return rig->relay.nconns == 2 && rig->relay.conns->confirmed;
+	return rig->relay.nconns == 2 && rig->relay.conns->confirmed &&
+	    agent_stats(rig->agent).served;
 }
 
 static void
