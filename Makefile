@@ -173,6 +173,9 @@ $(BUILD)/asan/test_%: $(BUILD)/asan/tests/unit/test_%.o $(BUILD)/asan/libadit.a
 	$(call say,link $@)
 	$(Q)$(ASAN) $(LINK_test_$*) -o $@ $^ -lcmocka $(BEARSSL)
 
+# Tests that run in the virtual world.
+$(BUILD)/asan/test_agent: $(BUILD)/asan/tests/sim/world.o
+
 # Calls that these tests make fail or stop at.
 LINK_test_data = $(foreach f,openat write fsync close linkat renameat unlinkat,\
 	-Wl,--wrap=$(f))
