@@ -250,7 +250,7 @@ const struct conf_row conf_rows[] = {
 	COUNT_ROW(C_MAX_AGENTS, "max-agents", "max_agents", CONF_RELAYS, 256,
 	    "from --memory", "agents at once"),
 	COUNT_ROW(C_MAX_STREAMS, "max-streams", "max_streams", CONF_BOTH,
-	    65536, "from --memory", "requests and WebSockets at once"),
+	    16384, "from --memory", "requests and WebSockets at once"),
 	TIME_ROW(C_HEAD_TIMEOUT, "head-timeout", "head_timeout", CONF_RELAYS,
 	    HOUR, "10s", "for the head of a request, from its first byte"),
 	TIME_ROW(C_HELLO_TIMEOUT, "hello-timeout", "hello_timeout",
