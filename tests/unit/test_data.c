@@ -17,7 +17,7 @@
 
 #include "net/data.h"
 
-/* ---- calls that fail ------------------------------------------------- */
+/* ---- calls that fail ------------------------ */
 
 static struct {
 	unsigned calls;         /* so far */
@@ -26,11 +26,14 @@ static struct {
 	bool end;               /* end the process instead */
 	bool no_links;          /* linkat always fails with EPERM */
 	bool cut_writes;        /* write takes one byte at a time */
+	char trace[64];         /* a letter for each call */
 } fault;
 
 static bool
-fails(void)
+fails(char what)
 {
+	if (fault.calls < sizeof fault.trace - 1)
+		fault.trace[fault.calls] = what;
 	if (++fault.calls != fault.fail_at)
 		return false;
 	if (fault.end)
@@ -57,13 +60,13 @@ int __wrap_unlinkat(int, const char *, int);
 int
 __wrap_openat(int dir, const char *name, int flags, mode_t mode)
 {
-	return fails() ? -1 : __real_openat(dir, name, flags, mode);
+	return fails('o') ? -1 : __real_openat(dir, name, flags, mode);
 }
 
 ssize_t
 __wrap_write(int fd, const void *p, size_t n)
 {
-	if (fails())
+	if (fails('w'))
 		return -1;
 	return __real_write(fd, p, fault.cut_writes && n > 1 ? 1 : n);
 }
@@ -71,7 +74,7 @@ __wrap_write(int fd, const void *p, size_t n)
 int
 __wrap_fsync(int fd)
 {
-	return fails() ? -1 : __real_fsync(fd);
+	return fails('f') ? -1 : __real_fsync(fd);
 }
 
 int
@@ -80,13 +83,13 @@ __wrap_close(int fd)
 	int r = __real_close(fd);
 
 	/* A failing close has closed all the same. */
-	return fails() ? -1 : r;
+	return fails('c') ? -1 : r;
 }
 
 int
 __wrap_linkat(int from, const char *a, int to, const char *b, int flags)
 {
-	if (fails())
+	if (fails('l'))
 		return -1;
 	if (fault.no_links) {
 		errno = EPERM;
@@ -98,16 +101,16 @@ __wrap_linkat(int from, const char *a, int to, const char *b, int flags)
 int
 __wrap_renameat(int from, const char *a, int to, const char *b)
 {
-	return fails() ? -1 : __real_renameat(from, a, to, b);
+	return fails('r') ? -1 : __real_renameat(from, a, to, b);
 }
 
 int
 __wrap_unlinkat(int dir, const char *name, int flags)
 {
-	return fails() ? -1 : __real_unlinkat(dir, name, flags);
+	return fails('u') ? -1 : __real_unlinkat(dir, name, flags);
 }
 
-/* ---- a directory for each test --------------------------------------- */
+/* ---- a directory for each test ------------------------ */
 
 static char top[64];
 static struct data d;
@@ -168,7 +171,7 @@ mode_of(const char *name)
 	return st.st_mode & 07777;
 }
 
-/* ---- tests ------------------------------------------------------------- */
+/* ---- tests ------------------------ */
 
 static void
 saves_and_keeps_the_previous(void **state)
@@ -272,6 +275,25 @@ tightens_a_directory_that_others_could_read(void **state)
 	assert_int_equal(mode_of("."), 0700);
 }
 
+/* The content is durable before it gets the name, the name before the caller
+ * hears of it; the previous content has its second name before. */
+static void
+syncs_in_this_order(void **state)
+{
+	(void)state;
+	assert_int_equal(save("one"), E_OK);
+	memset(&fault, 0, sizeof fault);
+	assert_int_equal(save("two"), E_OK);
+	/* unlink, link, rename; unlink, open, write, fsync, close, rename;
+	 * fsync */
+	assert_string_equal(fault.trace, "ulr" "uowfcr" "f");
+	memset(&fault, 0, sizeof fault);
+	fault.no_links = true;
+	assert_int_equal(save("three"), E_OK);
+	/* the copy: open, unlink, open, write, fsync, close, and close */
+	assert_string_equal(fault.trace, "ul" "ouowfcc" "r" "uowfcr" "f");
+}
+
 /* The n-th call fails, for every n: the answer is right about which content
  * is there, nothing is left behind that the next save stumbles over. */
 static void
@@ -362,6 +384,7 @@ main(void)
 		TEST(loads_no_more_than_fits),
 		TEST(one_process_holds_the_lock),
 		TEST(tightens_a_directory_that_others_could_read),
+		TEST(syncs_in_this_order),
 		TEST(a_failing_call_leaves_the_old_or_the_new),
 		TEST(an_end_at_any_call_leaves_a_whole_file),
 	};

@@ -7,12 +7,14 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
 #include "net_world.h"
 
 static struct resolver r;
+static char **our_argv;
 
 static size_t
 directory(const char *name, struct addr *out)
@@ -34,6 +36,10 @@ directory(const char *name, struct addr *out)
 	}
 	if (slice_eq(s, SL("slow.test")))
 		(void)pause();
+	if (slice_eq(s, SL("late.test"))) {
+		(void)usleep(900000);
+		return 1;
+	}
 	if (slice_eq(s, SL("crash.test")))
 		_exit(77);
 	return 0;
@@ -165,9 +171,11 @@ slow_names_hold_up_nobody(void **state)
 	await(4, EV_RESOLVED);
 	assert_true(net_now_ms() - start < 900);
 	assert_int_equal(w.naddrs[3], 2);
+	ASK(3, "slow.test");
 	/* They are given up, and their helpers are replaced. */
 	await(1, EV_RESOLVED);
 	await(2, EV_RESOLVED);
+	await(3, EV_RESOLVED);
 	assert_int_equal(w.naddrs[1], 0);
 	assert_in_range(net_now_ms() - start, 1000, 3000);
 	idle(200);
@@ -177,6 +185,21 @@ slow_names_hold_up_nobody(void **state)
 		await(i, EV_RESOLVED);
 		assert_int_equal(w.naddrs[i], 2);
 	}
+	close_names();
+}
+
+static void
+a_late_answer_is_not_the_next_ones(void **state)
+{
+	(void)state;
+	open_names(1, 600);
+	ASK(1, "late.test");
+	await(1, EV_RESOLVED);
+	assert_int_equal(w.naddrs[1], 0);
+	/* It has the place of the one that was given up. */
+	ASK(2, "two.test");
+	await(2, EV_RESOLVED);
+	assert_int_equal(w.naddrs[2], 2);
 	close_names();
 }
 
@@ -223,12 +246,17 @@ all_helpers_gone_are_started_again(void **state)
 	connect_pair(&a, &b);
 	for (unsigned round = 0; round < 2; round++) {
 		assert_int_equal(kill(r.pid, SIGKILL), 0);
-		/* At most one start a second. */
-		idle(1200);
+		idle(300);
+		/* At once, but for the second time in a second. */
+		assert_int_equal(r.fd >= 0, round == 0);
 		ASK(5, "two.test");
 		await(5, EV_RESOLVED);
-		assert_int_equal(w.naddrs[5], 2);
+		assert_int_equal(w.naddrs[5], round == 0 ? 2 : 0);
 	}
+	idle(1000);
+	ASK(5, "two.test");
+	await(5, EV_RESOLVED);
+	assert_int_equal(w.naddrs[5], 2);
 	/* The new ones do not keep our connections open. */
 	w.io->ops->close(w.io->ctx, a, false);
 	await(2, EV_HUP);
@@ -269,7 +297,7 @@ helpers_end_with_their_program(void **state)
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	/* A helper in a lookup ends with the one that looks after it. */
-	(void)alarm(15);
+	(void)alarm(5);
 	assert_int_equal(read(sv[0], &c, 1), 0);
 	(void)alarm(0);
 	(void)close(sv[0]);
@@ -278,16 +306,29 @@ helpers_end_with_their_program(void **state)
 static void
 hides_the_command_line(void **state)
 {
-	static char area[] = "adit\0--token\0secretsecretsecret";
-	char *argv[] = { area, area + 5, area + 13, NULL };
-	struct resolve_cfg cfg = { .workers = 1, .argv = argv,
+	struct resolve_cfg cfg = { .workers = 1, .argv = our_argv,
 		.lookup = directory };
+	char path[64], line[256];
+	ssize_t n;
+	int fd;
 
 	(void)state;
 	assert_true(resolver_open(&r, &cfg));
-	/* Ours stays as it is; theirs is theirs. */
-	assert_memory_equal(area, "adit\0--token\0secret", 19);
-	resolver_close(&r);
+	world_open_with((struct kernel_cfg){ .resolver = &r });
+	ASK(1, "two.test");
+	await(1, EV_RESOLVED);
+	(void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)r.pid);
+	fd = open(path, O_RDONLY);
+	n = read(fd, line, sizeof line);
+	(void)close(fd);
+	/* The name, and zeros for what was behind it. */
+	assert_true(n >= 11);
+	assert_memory_equal(line, "adit: names", 11);
+	for (ssize_t i = 11; i < n; i++)
+		assert_int_equal(line[i], 0);
+	/* Ours stays as it is. */
+	assert_true(strstr(our_argv[0], "test_resolve") != NULL);
+	close_names();
 }
 
 /* The real one, on a name that getaddrinfo takes for a number and we do not:
@@ -308,13 +349,14 @@ uses_getaddrinfo(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_numbers_and_localhost_itself),
 		cmocka_unit_test(asks_the_helpers),
 		cmocka_unit_test(finds_nothing_under_names_that_cannot_be),
 		cmocka_unit_test(slow_names_hold_up_nobody),
+		cmocka_unit_test(a_late_answer_is_not_the_next_ones),
 		cmocka_unit_test(a_helper_that_dies_is_replaced),
 		cmocka_unit_test(has_a_place_for_so_many_questions),
 		cmocka_unit_test(all_helpers_gone_are_started_again),
@@ -323,5 +365,7 @@ main(void)
 		cmocka_unit_test(uses_getaddrinfo),
 	};
 
+	(void)argc;
+	our_argv = argv;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
