@@ -49,8 +49,11 @@ gather_flush(struct relay *r)
 			return;
 		}
 	}
-	if (c->out.n > 0)
+	if (c->out.n > 0) {
 		client_arm(c);
+		if (c->wr)
+			client_mark(c); /* a short write: no event comes */
+	}
 	proxy_drained(c);
 }
 
@@ -92,15 +95,18 @@ gather_put(struct client *c, struct slice s)
 	return true;
 }
 
-/* The exchange failed before the client got anything of an answer. */
-static void
+/* The exchange failed before the client got anything of an answer. What is
+ * said depends on what was asked: a page for a person going to one. */
+void
 answer_fail(struct client *c, unsigned status, struct slice text)
 {
-	struct http_head h = { .fields = c->r->fields,
-		.minor = c->minor, .verb = HTTP_V_OTHER };
+	const struct rstream *s = c->s;
+	struct http_field nav = { .name = SL("Sec-Fetch-Mode"),
+		.value = SL("navigate"), .id = HTTP_N_SEC_FETCH_MODE };
+	struct http_head h = { .fields = &nav, .nfields = s->navigation,
+		.minor = c->minor, .verb = s->to == HTTP_TO_HEAD ?
+		HTTP_V_HEAD : HTTP_V_GET };
 
-	if (c->s != NULL && c->s->to == HTTP_TO_HEAD)
-		h.verb = HTTP_V_HEAD;
 	proxy_client_gone(c);
 	c->keep = c->keep && c->body_done;
 	reply_error(c, &h, status, text, status == 503 ?
@@ -157,7 +163,7 @@ answer_done(struct rstream *s)
 	if (s->c == NULL)
 		return;
 	if (s->app_keeps && c->keep && c->body_done && !s->peer_end &&
-	    s->keep_ms > 0) {
+	    !s->unwanted && s->keep_ms > 0) {
 		s->resp = RESP_IDLE;
 		s->reused = true;
 		s->idle_until_ms = r->io->now_ms + s->keep_ms;
@@ -284,7 +290,7 @@ rin_keep(struct rstream *s, struct slice v)
 		s->rin_large = r->joined_large;
 		r->joined = NULL;
 	} else {
-		p = head_take(r, v.n, &large);
+		p = head_take(r, v.n, &large, s->c);
 		if (p == NULL)
 			return false;
 		memcpy(p, v.p, v.n);
@@ -310,7 +316,8 @@ rin_join(struct rstream *s, struct slice *in)
 	if (s->rin_n + in->n > LARGE_BYTES)
 		return false;
 	if (s->rin_n + in->n > cap) {
-		uint8_t *p = pool_take(&r->large);
+		bool large;
+		uint8_t *p = head_take(r, LARGE_BYTES, &large, s->c);
 
 		if (p == NULL)
 			return false;
@@ -355,7 +362,7 @@ answer_read_head(struct rstream *s, struct slice in)
 static void
 answer_chunk(struct rstream *s, struct chunk_ev *ev)
 {
-	uint8_t area[CHUNK_TRAILERS_MAX + 64];
+	uint8_t area[TRAILERS_AREA];
 	struct buf b = BUF_ON(area);
 	struct http_field f;
 	bool may;
@@ -412,7 +419,10 @@ answer_read_ws(struct rstream *s, struct slice in)
 {
 	struct client *c = s->c;
 	struct slice out[2];
-	enum err e = ws_follow(&s->ws_down, in, out);
+	/* Of what comes after a Close of ours only the frame's rest passes. */
+	struct slice part = c->ws_code == 0 ? in :
+	    slice_head(in, (size_t)min_u64(in.n, s->ws_down.left));
+	enum err e = ws_follow(&s->ws_down, part, out);
 	uint8_t held[WS_HEAD_MAX];
 
 	memcpy(held, out[0].p == NULL ? held : out[0].p, out[0].n);
@@ -423,6 +433,9 @@ answer_read_ws(struct rstream *s, struct slice in)
 		    log_s("app", name_slice(&s->l->apps[s->app].name)),
 		    log_c("error", err_name(e)));
 		proxy_end_ws(c, ws_close_code(e), SL(""));
+	} else if (c->state == CLIENT_WS && c->ws_code != 0 &&
+	    ws_follow_at_boundary(&s->ws_down)) {
+		proxy_end_ws_now(c);
 	}
 	return slice_from(in, in.n);
 }
@@ -550,11 +563,16 @@ answer_end(void *owner, struct tunnel_stream *ts)
 	}
 }
 
+/* The app reads no more: this connection to it takes no further request. */
 void
 answer_stop(void *owner, struct tunnel_stream *ts)
 {
+	struct rstream *s = ts->owner;
+
 	(void)owner;
-	(void)ts;
+	s->unwanted = true;
+	if (s->resp == RESP_IDLE)
+		stream_orphan(s);
 }
 
 static const struct reset_row {
@@ -615,6 +633,8 @@ answer_closed(void *owner, struct tunnel_stream *ts)
 	struct rstream *s = ts->owner;
 
 	(void)owner;
-	if (s->c == NULL)
+	if (s->c != NULL)
+		client_close(s->c, true);
+	else
 		stream_free(s);
 }

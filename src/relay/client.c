@@ -16,6 +16,7 @@
 #include <assert.h>
 
 #include "base/num.h"
+#include "crypto/ct.h"
 
 static const uint16_t client_edges[CLIENT_STATES] = {
 	[CLIENT_IDLE] = 1 << CLIENT_HEAD | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
@@ -78,20 +79,19 @@ client_new(struct relay *r, int fd, const struct addr *peer,
 	client_mark(c);
 }
 
-uint8_t *
-head_take(struct relay *r, size_t n, bool *large)
-{
-	*large = n > SMALL_BYTES;
-	if (n > LARGE_BYTES)
-		return NULL;
-	return pool_take(*large ? &r->large : &r->small);
-}
-
 void
 head_give(struct relay *r, uint8_t *p, bool large)
 {
 	if (p != NULL)
 		pool_give(large ? &r->large : &r->small, p);
+}
+
+/* Its input waits for nothing but the client: to finish, or to read. */
+static bool
+client_dawdles(const struct client *c)
+{
+	return c->in != NULL && (c->state == CLIENT_IDLE ||
+	    c->state == CLIENT_HEAD || c->state == CLIENT_BODY);
 }
 
 /*
@@ -109,29 +109,36 @@ evict_head(struct relay *r, const struct client *but, bool large)
 		if (!pool_live(&r->clients, r->evict_hand))
 			continue;
 		c = pool_at(&r->clients, r->evict_hand);
-		if (c == but || c->state != CLIENT_HEAD || c->in == NULL ||
-		    c->in_large != large)
+		if (c == but || !client_dawdles(c) || c->in_large != large)
 			continue;
 		client_close(c, true);
 		return;
 	}
 }
 
-static uint8_t *
-client_head_take(struct client *c, size_t n, bool *large)
+uint8_t *
+head_take(struct relay *r, size_t n, bool *large, const struct client *but)
 {
-	uint8_t *p = head_take(c->r, n, large);
+	struct pool *pool;
+	uint8_t *p;
 
-	if (p == NULL && n <= LARGE_BYTES) {
-		evict_head(c->r, c, *large);
-		p = head_take(c->r, n, large);
-	}
-	return p;
+	*large = n > SMALL_BYTES;
+	if (n > LARGE_BYTES)
+		return NULL;
+	pool = *large ? &r->large : &r->small;
+	p = pool_take(pool);
+	if (p != NULL)
+		return p;
+	evict_head(r, but, *large);
+	return pool_take(pool);
 }
 
+/* There may have been a password in it. */
 static void
 client_drop_input(struct client *c)
 {
+	if (c->in != NULL)
+		wipe(c->in, c->in_n);
 	head_give(c->r, c->in, c->in_large);
 	c->in = NULL;
 	c->in_n = 0;
@@ -143,19 +150,26 @@ client_try_keep(struct client *c, struct slice s)
 {
 	size_t cap = c->in_large ? LARGE_BYTES : SMALL_BYTES;
 	bool large;
-	uint8_t *p;
+	uint8_t *p = NULL;
 
 	c->scan = (struct http_scan){ 0 };
 	if (s.n == 0) {
 		client_drop_input(c);
 		return true;
 	}
-	if (c->in != NULL && s.n <= cap) {
+	/* There are few large ones: none for what fits a small one. */
+	if (c->in != NULL && c->in_large && s.n <= SMALL_BYTES)
+		p = pool_take(&c->r->small);
+	large = false;
+	if (p == NULL && c->in != NULL && s.n <= cap) {
 		memmove(c->in, s.p, s.n);
+		if (s.n < c->in_n)
+			wipe(c->in + s.n, c->in_n - s.n);
 		c->in_n = (uint32_t)s.n;
 		return true;
 	}
-	p = client_head_take(c, s.n, &large);
+	if (p == NULL)
+		p = head_take(c->r, s.n, &large, c);
 	if (p == NULL)
 		return false;
 	memcpy(p, s.p, s.n);
@@ -203,6 +217,8 @@ client_close(struct client *c, bool abort)
 		r->io->ops->close(r->io->ctx, c->fd, abort);
 	c->fd = -1;
 	client_drop_input(c);
+	if (c->hold != NULL)
+		wipe(c->hold, c->hold_n);
 	head_give(r, c->hold, false);
 	c->hold = NULL;
 	chain_free(&c->out, &r->blocks);
@@ -226,6 +242,21 @@ client_reserve_out(struct client *c, uint32_t blocks)
 }
 
 bool
+client_window_out(struct client *c, uint32_t blocks)
+{
+	uint32_t need = blocks_for(c->out.n);
+
+	if (blocks >= c->out_blocks)
+		return client_reserve_out(c, blocks);
+	blocks = blocks > need ? blocks : need;
+	if (blocks < c->out_blocks) {
+		blocks_unreserve(&c->r->blocks, c->out_blocks - blocks);
+		c->out_blocks = blocks;
+	}
+	return true;
+}
+
+bool
 client_send(struct client *c, struct slice s)
 {
 	int64_t n = 0;
@@ -233,6 +264,8 @@ client_send(struct client *c, struct slice s)
 	gather_flush(c->r);
 	if (c->state == CLIENT_DEAD)
 		return false;
+	if (s.n == 0)
+		return true;
 	if (c->out.n == 0 && c->wr) {
 		n = io_write(c->r->io, c->fd, s);
 		if (n == IO_FAIL) {
@@ -255,19 +288,44 @@ client_send(struct client *c, struct slice s)
 		return false;
 	}
 	client_arm(c);
+	if (c->wr)
+		client_mark(c); /* a short write: no event will come */
 	return true;
+}
+
+/* Without a stream, and with nothing to write, no block is needed. */
+void
+client_release_out(struct client *c)
+{
+	if (c->s != NULL || c->out.n > 0)
+		return;
+	blocks_unreserve(&c->r->blocks, c->out_blocks);
+	c->out_blocks = 0;
+}
+
+/* To close with bytes unread would be a reset, and could cost the client the
+ * end of our answer. */
+static bool
+client_has_more(struct client *c)
+{
+	uint8_t area[512];
+	int64_t n;
+
+	if (c->draining_in || !c->rd)
+		return c->draining_in;
+	n = io_read(c->r->io, c->fd, area, sizeof area);
+	if (n == IO_AGAIN)
+		c->rd = false;
+	return n > 0;
 }
 
 /* Everything was written: what comes next? */
 static void
 client_drained(struct client *c)
 {
-	if (c->s == NULL) {
-		blocks_unreserve(&c->r->blocks, c->out_blocks);
-		c->out_blocks = 0;
-	}
+	client_release_out(c);
 	if (c->state == CLIENT_FLUSH) {
-		if (!c->draining_in) {
+		if (!client_has_more(c)) {
 			client_close(c, false);
 			return;
 		}
@@ -326,6 +384,7 @@ client_answered(struct client *c)
 	c->draining_in = !c->body_done || c->in_n > 0;
 	client_to(c, CLIENT_FLUSH);
 	client_arm(c);
+	client_mark(c);
 	if (c->out.n == 0)
 		client_drained(c);
 }
@@ -342,8 +401,7 @@ client_bad_head(struct client *c, enum err e)
 	    log_c("error", err_name(e)));
 	c->keep = false;
 	c->body_done = false;
-	reply_error(c, &none, err_http(e),
-	    slice_of(err_text(e), strlen(err_text(e))), SL(""));
+	reply_fault(c, &none, err_http(e), e);
 }
 
 /* DESIGN section 4: no login for it, and no identity is sent. */
@@ -445,7 +503,7 @@ client_read_place(struct client *c, size_t *room)
 	if (!c->in_large && c->in_n == SMALL_BYTES) {
 		struct http_scan scan = c->scan;
 		bool large;
-		uint8_t *p = client_head_take(c, LARGE_BYTES, &large);
+		uint8_t *p = head_take(c->r, LARGE_BYTES, &large, c);
 
 		if (p == NULL) {
 			client_close(c, true);
@@ -465,14 +523,18 @@ client_read_place(struct client *c, size_t *room)
 	return c->in + c->in_n;
 }
 
-/* Read heads (and small bodies of our own) until there is no more. */
+/*
+ * Read heads (and small bodies of our own) until there is no more, or until a
+ * request was answered: the next one has to wait for its turn (the mark).
+ */
 static void
 client_read(struct client *c)
 {
 	struct relay *r = c->r;
 
-	while (c->rd && c->out.n == 0 && (c->state == CLIENT_IDLE ||
-	    c->state == CLIENT_HEAD || c->state == CLIENT_BODY)) {
+	while (c->rd && !c->dirty && c->out.n == 0 &&
+	    (c->state == CLIENT_IDLE || c->state == CLIENT_HEAD ||
+	    c->state == CLIENT_BODY)) {
 		size_t room;
 		uint8_t *p = client_read_place(c, &room);
 		int64_t n;
@@ -491,7 +553,8 @@ client_read(struct client *c)
 		c->moved_ms = r->io->now_ms;
 		if (c->in != NULL) {
 			c->in_n += (uint32_t)n;
-			client_parse(c, slice_of(c->in, c->in_n));
+			if (c->state != CLIENT_BODY || c->in_n >= c->body_left)
+				client_parse(c, slice_of(c->in, c->in_n));
 		} else {
 			client_parse(c, slice_of(p, (size_t)n));
 		}
@@ -528,18 +591,23 @@ client_run(struct client *c)
 			client_parse(c, slice_of(c->in, c->in_n));
 		client_read(c);
 		break;
+	case CLIENT_FLUSH:
+		client_drop_input(c);
+		break;
 	case CLIENT_HEAD:
 	case CLIENT_BODY:
 		client_read(c);
 		break;
 	case CLIENT_PROXY:
 	case CLIENT_WS:
-		if (c->hup && c->state == CLIENT_PROXY && c->body_done)
+		/* It wants no answer, or will not send all of its body. */
+		if (c->hup && c->state == CLIENT_PROXY)
 			client_close(c, true);
 		else if (c->rd && c->s != NULL)
 			stream_ready(c->s);
 		break;
 	case CLIENT_LINGER:
+		client_drop_input(c);
 		client_linger(c);
 		break;
 	default:
@@ -597,6 +665,8 @@ client_patience(const struct client *c)
 			return cfg->first_byte_ms;
 		return TIMER_NEVER;
 	case CLIENT_WS:
+		if (c->hup)
+			return ORPHAN_MS;
 		return c->out.n > 0 ? cfg->progress_ms : TIMER_NEVER;
 	default:
 		return cfg->progress_ms;
@@ -608,7 +678,8 @@ session_end_ms(const struct client *c)
 {
 	uint64_t wall = c->r->io->wall_ms, end = c->session_expires_s * 1000;
 
-	if (c->s == NULL || c->session_expires_s == 0)
+	if ((c->state != CLIENT_PROXY && c->state != CLIENT_WS) ||
+	    c->session_expires_s == 0)
 		return TIMER_NEVER;
 	return c->r->io->now_ms + (end > wall ? end - wall : 0);
 }
@@ -654,12 +725,10 @@ client_expire(struct client *c)
 		reply_error(c, &none, 408, SL("The request took too long"),
 		    SL(""));
 	} else if (c->state == CLIENT_PROXY && c->s != NULL &&
-	    c->s->resp == RESP_HEAD && !c->s->answered && c->out.n == 0 &&
+	    c->s->resp == RESP_HEAD && c->out.n == 0 &&
 	    (c->body_done || c->rd)) {
-		proxy_client_gone(c);
-		c->keep = c->body_done = false;
-		reply_error(c, &none, 504, SL("The app did not answer in time"),
-		    SL(""));
+		c->keep = false;
+		answer_fail(c, 504, SL("The app did not answer in time"));
 	} else {
 		client_close(c, c->state != CLIENT_IDLE);
 	}

@@ -181,6 +181,18 @@ reply_error(struct client *c, const struct http_head *h, unsigned status,
 }
 
 void
+reply_fault(struct client *c, const struct http_head *h, unsigned status,
+    enum err e)
+{
+	const char *text = err_text(e);
+	size_t n = 0;
+
+	while (text[n] != 0)
+		n++;
+	reply_error(c, h, status, slice_of(text, n), SL(""));
+}
+
+void
 reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra)
 {

@@ -42,6 +42,8 @@ enum {
 	AREA_BYTES = 192 * 1024,        /* for heads and pages being built */
 	BODY_MAX = 16384,               /* a body that the relay itself reads */
 	STREAM_BLOCKS = 5,              /* a window and the head before it */
+	TRAILERS_AREA = CHUNK_TRAILERS_MAX + 2 * HTTP_FIELDS_MAX,
+	PULL_READS = 16,                /* that may bring nothing to pass on */
 	TURN_BYTES = 256 * 1024,        /* read from one socket in a turn */
 	OUT_BYTES = 64 * 1024,          /* composed for a tunnel at once */
 	TURN_ACCEPTS = 64,
@@ -140,7 +142,8 @@ struct client {
 	bool hup;               /* the client closed its side */
 	bool keep;              /* another request may follow */
 	bool draining_in;       /* CLIENT_FLUSH must linger: input is unread */
-	bool stop_ws;           /* a Close frame of ours was sent */
+	uint16_t ws_code;       /* a Close with it goes out when the frame to
+	                         * the client that is under way has ended; 0 */
 	uint16_t listen;        /* index of the listening socket */
 	uint8_t in_large;       /* `in` is of the large pool */
 	bool dirty;             /* in the list of connections to look at */
@@ -194,7 +197,9 @@ struct rstream {
 	bool reused;                    /* had a request before this one */
 	bool answered;                  /* bytes of this answer came */
 	bool peer_end;
+	bool unwanted;                  /* the app reads no more */
 	bool upgrade;                   /* the request asked for a WebSocket */
+	bool navigation;                /* a failure is told by a page */
 	bool head_sent;                 /* a final head went to the client */
 	bool client_gone, bad_body;     /* why pull said PULL_RESET */
 	bool unchunk;                   /* the client is HTTP/1.0 */
@@ -382,8 +387,14 @@ void client_answered(struct client *c);
 void client_arm(struct client *c);
 void client_resume(struct client *c, const struct answer *a);
 bool client_reserve_out(struct client *c, uint32_t blocks);
+/* The stream's window became larger or smaller: as much is reserved. */
+bool client_window_out(struct client *c, uint32_t blocks);
+/* Give the reservation back if nothing needs it any more. */
+void client_release_out(struct client *c);
 /* Buffers for heads that came in pieces. */
-uint8_t *head_take(struct relay *r, size_t n, bool *large);
+/* If there is none, a client that dawdles loses its own, but not `but`. */
+uint8_t *head_take(struct relay *r, size_t n, bool *large,
+    const struct client *but);
 void head_give(struct relay *r, uint8_t *p, bool large);
 void client_write_more(struct client *c);
 
@@ -464,6 +475,9 @@ struct reply {
 void reply_send(struct client *c, bool head_only, const struct reply *rep);
 void reply_json(struct client *c, bool head_only, unsigned status,
     struct slice json, struct slice extra);
+/* The same with the meaning of an error. */
+void reply_fault(struct client *c, const struct http_head *h,
+    unsigned status, enum err e);
 /* {"error":"..."} for programs, a page for navigations. */
 void reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra);
@@ -486,6 +500,7 @@ void proxy_drained(struct client *c);
 /* The session ended: finish what runs under it. */
 void proxy_end_session(struct client *c);
 void proxy_end_ws(struct client *c, uint16_t code, struct slice reason);
+void proxy_end_ws_now(struct client *c);
 void stream_timer(struct rstream *s);
 /* Let the app's connection end in order; the client does without it. */
 void stream_orphan(struct rstream *s);
@@ -501,6 +516,8 @@ void answer_stop(void *owner, struct tunnel_stream *ts);
 void answer_reset(void *owner, struct tunnel_stream *ts,
     enum reset_code code);
 void answer_closed(void *owner, struct tunnel_stream *ts);
+/* No answer comes: the client gets `status`; its stream is over. */
+void answer_fail(struct client *c, unsigned status, struct slice text);
 /* Gathered writes. */
 bool gather_put(struct client *c, struct slice s);
 void gather_flush(struct relay *r);

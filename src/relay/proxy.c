@@ -45,6 +45,19 @@ stream_put_up(struct rstream *s, struct slice v)
 	return chain_put(&s->up, &s->r->blocks, v);
 }
 
+/* Stream and client know each other no more. */
+static void
+stream_part(struct rstream *s)
+{
+	struct client *c = s->c;
+
+	if (c == NULL)
+		return;
+	c->s = NULL;
+	s->c = NULL;
+	client_release_out(c);
+}
+
 /* The record goes; the stream must be detached from its tunnel. */
 void
 stream_free(struct rstream *s)
@@ -54,9 +67,7 @@ stream_free(struct rstream *s)
 	if (s->resp == RESP_DEAD)
 		return;
 	assert(s->ts.tunnel == NULL);
-	if (s->c != NULL)
-		s->c->s = NULL;
-	s->c = NULL;
+	stream_part(s);
 	s->resp = RESP_DEAD;
 	timer_stop(&r->timers, &s->timer);
 	up_free(s);
@@ -75,9 +86,7 @@ stream_orphan(struct rstream *s)
 		stream_free(s);
 		return;
 	}
-	if (s->c != NULL)
-		s->c->s = NULL;
-	s->c = NULL;
+	stream_part(s);
 	s->resp = RESP_ORPHAN;
 	head_give(s->r, s->rin, s->rin_large);
 	s->rin = NULL;
@@ -146,25 +155,20 @@ stream_fits(const struct client *c, const struct remote *l, uint16_t app,
 {
 	const struct rstream *s = c->s;
 
+	/* Where nobody logs in, the address is all that tells who it is. */
 	return s != NULL && s->resp == RESP_IDLE && !s->peer_end &&
-	    s->l == l && s->app == app && s->person == who->id &&
+	    !s->unwanted && s->l == l && s->app == app &&
+	    s->person == who->id &&
+	    addr_same_ip(&s->client, &c->r->site.client) &&
 	    c->r->io->now_ms < s->idle_until_ms && l->state == REMOTE_CURRENT;
 }
 
-/* A stream for the request: the present one or a new one; NULL: full. */
 static struct rstream *
-stream_for(struct client *c, struct remote *l, uint16_t app,
-    const struct session *who)
+stream_new(struct client *c, struct remote *l, uint16_t app)
 {
 	struct relay *r = c->r;
 	struct rstream *s;
 
-	if (stream_fits(c, l, app, who)) {
-		timer_stop(&r->timers, &c->s->timer);
-		return c->s;
-	}
-	if (c->s != NULL)
-		stream_orphan(c->s);
 	if (!client_reserve_out(c, STREAM_BLOCKS))
 		return NULL;
 	s = pool_take(&r->streams);
@@ -180,6 +184,30 @@ stream_for(struct client *c, struct remote *l, uint16_t app,
 	}
 	s->c = c;
 	c->s = s;
+	return s;
+}
+
+/* A stream for the request: the present one or a new one; NULL: full. */
+static struct rstream *
+stream_for(struct client *c, struct remote *l, uint16_t app,
+    const struct session *who)
+{
+	struct relay *r = c->r;
+	struct rstream *s;
+
+	if (stream_fits(c, l, app, who)) {
+		s = c->s;
+		timer_stop(&r->timers, &s->timer);
+	} else {
+		if (c->s != NULL)
+			stream_orphan(c->s);
+		s = stream_new(c, l, app);
+	}
+	if (s == NULL) {
+		client_release_out(c);
+		return NULL;
+	}
+	s->resp = RESP_HEAD;
 	s->person = who->id;
 	s->user = who->user;
 	s->client = r->site.client;
@@ -193,7 +221,7 @@ static enum err
 chunk_feed(struct client *c, struct rstream *s, struct slice *in)
 {
 	for (;;) {
-		uint8_t area[CHUNK_TRAILERS_MAX + 64];
+		uint8_t area[TRAILERS_AREA];
 		struct buf b = BUF_ON(area);
 		struct chunk_ev ev;
 		struct http_field f;
@@ -325,22 +353,23 @@ proxy_begin(struct client *c, struct rstream *s, const struct http_head *h,
 {
 	enum err e = body_begin(c, s, h, &rest);
 
-	s->resp = RESP_HEAD;
 	s->to = h->verb == HTTP_V_HEAD ? HTTP_TO_HEAD : HTTP_TO_OTHER;
+	s->navigation = site_is_navigation(h);
 	s->upgrade = h->upgrade_websocket;
 	s->answered = s->head_sent = false;
 	s->rscan = (struct http_scan){ 0 };
 	if (e != E_OK) {
 		c->keep = c->body_done = false;
 		proxy_client_gone(c);
-		reply_error(c, h, e == E_FULL ? 503 : 400,
-		    slice_of(err_text(e), strlen(err_text(e))), SL(""));
+		reply_fault(c, h, e == E_FULL ? 503 : 400, e);
 		return;
 	}
 	if (!client_keep_input(c, rest))
 		return;
 	client_to(c, CLIENT_PROXY);
 	client_arm(c);
+	if (c->hup)
+		client_mark(c);         /* it is gone already */
 	tunnel_ready(&s->ts);
 }
 
@@ -426,81 +455,127 @@ read_behind_kept(struct client *c, uint8_t *area, size_t cap, size_t want)
 	return got + (int64_t)kept;
 }
 
-/* A chunked body goes through s->up: what comes out has other lengths. */
+/*
+ * A chunked body goes through s->up: what comes out has other lengths. A read
+ * may bring nothing to pass on; no event follows it, so read on.
+ */
 static enum tunnel_pull
 pull_chunked(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
     enum reset_code *code)
 {
 	struct client *c = s->c;
 	uint8_t area[CHUNK_TRAILERS_MAX + READ_BYTES];
-	int64_t got = read_behind_kept(c, area, sizeof area, READ_BYTES);
-	struct slice in;
-	enum err e;
 
-	if (got == IO_AGAIN) {
-		c->rd = false;
-		client_arm(c);
-		return PULL_WAIT;
+	for (int i = 0; i < PULL_READS && s->up.n == 0; i++) {
+		int64_t got = read_behind_kept(c, area, sizeof area,
+		    READ_BYTES);
+		struct slice in = slice_of(area, got > 0 ? (size_t)got : 0);
+		enum err e = E_OK;
+
+		if (got == IO_AGAIN) {
+			c->rd = false;
+			client_arm(c);
+			return PULL_WAIT;
+		}
+		if (got > 0)
+			e = chunk_feed(c, s, &in);
+		s->bad_body = e != E_OK && e != E_MORE && e != E_FULL;
+		if (s->bad_body) {
+			*code = RESET_CANCELLED;
+			return PULL_RESET;
+		}
+		if (got <= 0 || e == E_FULL || !client_try_keep(c, in))
+			return pull_gone(s, code);
 	}
-	if (got <= 0)
-		return pull_gone(s, code);
-	in = slice_of(area, (size_t)got);
-	e = chunk_feed(c, s, &in);
-	if (e != E_OK && e != E_MORE) {
-		s->bad_body = true;
-		*code = RESET_CANCELLED;
-		return PULL_RESET;
-	}
-	if (!client_try_keep(c, in))
-		return pull_gone(s, code);
 	*n = chain_take(&s->up, &s->r->blocks, dst, max);
+	if (*n == 0)
+		client_mark(c);         /* so that others have their turn */
 	return *n > 0 ? PULL_MORE : PULL_WAIT;
+}
+
+/* Read from the client, what is kept of it first. As io_read. */
+static int64_t
+ws_read(struct client *c, uint8_t *at, size_t room)
+{
+	struct slice kept = slice_of(c->in, c->in_n);
+	struct slice in = slice_head(kept, room);
+	int64_t got = (int64_t)in.n;
+
+	if (in.n > 0) {
+		memcpy(at, in.p, in.n);
+		client_try_keep(c, slice_from(kept, in.n));
+	} else {
+		got = io_read(c->r->io, c->fd, at, room);
+	}
+	if (got > 0)
+		c->moved_ms = c->r->io->now_ms;
+	else
+		c->rd = false;
+	if (got == IO_EOF || got == IO_FAIL) {
+		c->hup = true;
+		client_arm(c);
+	}
+	return got;
+}
+
+/*
+ * Follow what was read to `at`, which is dst + held or another place. What
+ * passes is at dst, *n bytes of it; what does not fit there waits in s->up.
+ * E_FULL: there is no memory for it.
+ */
+static enum err
+ws_pass(struct rstream *s, struct slice in, uint8_t *dst, size_t max,
+    size_t *n)
+{
+	size_t held = ws_follow_held(&s->ws_up);
+	struct slice out[2];
+	enum err e = ws_follow(&s->ws_up, in, out);
+
+	assert(out[0].n == 0 || out[0].n == held);
+	if (in.p == dst + held) {
+		if (out[0].n > 0)
+			memcpy(dst, out[0].p, out[0].n);
+		*n = out[0].n + out[1].n;
+		return e;
+	}
+	if (!stream_put_up(s, out[0]) || !stream_put_up(s, out[1]))
+		return E_FULL;
+	*n = chain_take(&s->up, &s->r->blocks, dst, max);
+	return e;
 }
 
 /*
  * A WebSocket's frames, followed. Read so far behind what the follower holds
- * back that its bytes fit in front: then nothing is moved.
+ * back that its bytes fit in front: then nothing is moved. Where the tunnel
+ * takes less than a header, it goes through s->up.
  */
 static enum tunnel_pull
-pull_ws(struct rstream *s, uint8_t *dst, size_t max, size_t *n)
+pull_ws(struct rstream *s, uint8_t *dst, size_t max, size_t *n,
+    enum reset_code *code)
 {
 	struct client *c = s->c;
-	size_t held = ws_follow_held(&s->ws_up);
-	struct slice out[2], in;
-	int64_t got;
-	enum err e;
+	uint8_t area[64];
+	enum err e = E_OK;
 
-	if (max <= held)
-		return PULL_WAIT;
-	if (c->in_n > 0) {
-		in = slice_of(c->in, min_size(c->in_n, max - held));
-		memcpy(dst + held, in.p, in.n);
-		got = (int64_t)in.n;
-		client_try_keep(c, slice_from(slice_of(c->in, c->in_n), in.n));
-	} else {
-		got = io_read(c->r->io, c->fd, dst + held, max - held);
+	for (int i = 0; i < PULL_READS && *n == 0; i++) {
+		size_t held = ws_follow_held(&s->ws_up);
+		bool tight = max < sizeof area;
+		uint8_t *at = tight ? area : dst + held;
+		int64_t got = ws_read(c, at, tight ? sizeof area : max - held);
+
+		if (got <= 0)
+			return got == IO_AGAIN ? PULL_WAIT : PULL_END;
+		e = ws_pass(s, slice_of(at, (size_t)got), dst, max, n);
+		if (e == E_FULL)
+			return pull_gone(s, code);
+		if (e != E_OK && e != E_WS_AFTER_CLOSE)
+			break;
 	}
-	if (got == IO_AGAIN) {
-		c->rd = false;
-		return PULL_WAIT;
-	}
-	if (got <= 0) {
-		c->rd = false;
-		c->body_done = true;
-		return PULL_END;
-	}
-	c->moved_ms = c->r->io->now_ms;
-	e = ws_follow(&s->ws_up, slice_of(dst + held, (size_t)got), out);
-	if (out[0].n > 0) {
-		assert(out[0].n <= held + (size_t)got);
-		memcpy(dst + held - min_size(held, out[0].n), out[0].p,
-		    min_size(held, out[0].n));
-	}
-	*n = out[0].n + out[1].n;
-	if (e == E_OK)
+	if (e == E_OK || e == E_WS_AFTER_CLOSE) {
+		if (*n == 0)
+			client_mark(c);
 		return *n > 0 ? PULL_MORE : PULL_WAIT;
-	if (e == E_WS_AFTER_CLOSE)
-		return *n > 0 ? PULL_MORE : PULL_WAIT;
+	}
 	proxy_end_ws(c, ws_close_code(e), SL(""));
 	*n += chain_take(&s->up, &s->r->blocks, dst + *n, max - *n);
 	return s->up.n > 0 ? PULL_MORE : PULL_END;
@@ -521,10 +596,10 @@ proxy_pull(void *owner, struct tunnel_stream *ts, uint8_t *dst, size_t max,
 			up_free(s);
 		return PULL_MORE;
 	}
-	if (s->resp == RESP_ORPHAN)
+	if (s->resp == RESP_ORPHAN || c->ws_code != 0)
 		return PULL_END;
 	if (c->state == CLIENT_WS)
-		return c->rd || c->in_n > 0 ? pull_ws(s, dst, max, n) :
+		return c->rd || c->in_n > 0 ? pull_ws(s, dst, max, n, code) :
 		    PULL_WAIT;
 	if (c->body_done || !c->rd || c->state != CLIENT_PROXY)
 		return PULL_WAIT;
@@ -557,48 +632,84 @@ proxy_window(void *owner, struct tunnel_stream *ts, uint32_t bytes)
 	struct rstream *s = ts->owner;
 
 	(void)owner;
-	return s->c != NULL && client_reserve_out(s->c, blocks_for(bytes) +
+	return s->c != NULL && client_window_out(s->c, blocks_for(bytes) +
 	    STREAM_BLOCKS - blocks_for(WINDOW_INITIAL));
 }
 
-/* End a WebSocket between two frames, both ways. */
+/* Our Close in one direction, after which nothing may pass. */
+static struct slice
+close_frame(struct ws_follow *w, struct buf *b, uint16_t code,
+    struct slice reason, const uint8_t *key)
+{
+	if (ws_follow_closed(w) || !ws_put_close(b, code, reason, key))
+		return SL("");
+	w->rules.closed = true;
+	return buf_slice(b);
+}
+
+/* A frame that is under way to the client may have to end first. */
+static bool
+end_ws_later(struct client *c, uint16_t code)
+{
+	struct rstream *s = c->s;
+
+	if (ws_follow_at_boundary(&s->ws_down))
+		return false;
+	if (s->ts.tunnel == NULL || s->peer_end ||
+	    !ws_follow_at_boundary(&s->ws_up)) {
+		client_close(c, true);
+		return true;
+	}
+	c->ws_code = code;
+	c->session_expires_s = (c->r->io->wall_ms + ORPHAN_MS) / 1000;
+	client_arm(c);
+	tunnel_ready(&s->ts);
+	return true;
+}
+
+/*
+ * End a WebSocket between two frames, both ways. A frame that is half way to
+ * the client is let through first (answer.c); one that is half way to the app
+ * is not: there a reset is all that is honest.
+ */
 void
 proxy_end_ws(struct client *c, uint16_t code, struct slice reason)
 {
 	struct rstream *s = c->s;
-	uint8_t area[2 * (WS_HEAD_MAX + WS_CONTROL_MAX)], key[4];
+	uint8_t area[WS_HEAD_MAX + WS_CONTROL_MAX], key[4];
 	struct buf b = BUF_ON(area);
-	bool down = ws_follow_at_boundary(&s->ws_down) &&
-	    !ws_follow_closed(&s->ws_down);
-	bool up = ws_follow_at_boundary(&s->ws_up) &&
-	    !ws_follow_closed(&s->ws_up);
 
 	gather_flush(c->r);
-	if (c->state != CLIENT_WS)
+	if (c->state != CLIENT_WS || (c->ws_code != 0 && s->ts.tunnel != NULL))
 		return;
-	io_random(c->r->io, key, sizeof key);
-	if (up && ws_put_close(&b, code, reason, key) &&
-	    stream_put_up(s, buf_slice(&b))) {
-		stream_orphan(s);
-	} else if (ws_follow_at_boundary(&s->ws_up)) {
+	if (ws_follow_at_boundary(&s->ws_up)) {
+		io_random(c->r->io, key, sizeof key);
+		stream_put_up(s, close_frame(&s->ws_up, &b, code, reason,
+		    key));
+		buf_reset(&b);
+	}
+	if (end_ws_later(c, code))
+		return;
+	if (ws_follow_at_boundary(&s->ws_up)) {
 		stream_orphan(s);
 	} else {
-		/* In the middle of a frame: only a reset is honest. */
-		s->resp = RESP_WS;
 		tunnel_reset(&s->ts, RESET_CANCELLED);
 		stream_free(s);
 	}
-	buf_reset(&b);
 	c->keep = false;
 	c->body_done = false;
-	if (!down && !ws_follow_at_boundary(&s->ws_down)) {
-		client_close(c, true);
-		return;
-	}
-	if (down && ws_put_close(&b, code, reason, NULL) &&
-	    !client_send(c, buf_slice(&b)))
-		return;
-	client_answered(c);
+	if (client_send(c, close_frame(&s->ws_down, &b, code, reason, NULL)))
+		client_answered(c);
+}
+
+/* The frame that a Close of ours had to wait for is through. */
+void
+proxy_end_ws_now(struct client *c)
+{
+	uint16_t code = c->ws_code;
+
+	c->ws_code = 0;
+	proxy_end_ws(c, code, SL(""));
 }
 
 void
@@ -606,7 +717,7 @@ proxy_end_session(struct client *c)
 {
 	LOGF(c->r->log, LOG_INFO, "relay", "session ended",
 	    log_u("conn", pool_index(&c->r->clients, c)));
-	if (c->state == CLIENT_WS)
+	if (c->state == CLIENT_WS && c->ws_code == 0)
 		proxy_end_ws(c, WS_CODE_POLICY, SL("session ended"));
 	else
 		client_close(c, true);
