@@ -229,6 +229,26 @@ ring_ack(struct ring *r, struct blocks *b, uint64_t count)
 	return true;
 }
 
+uint64_t
+ring_count(const struct ring *r, const struct blocks *b)
+{
+	uint32_t block = r->head, off = r->head_off;
+	uint64_t n = 0;
+
+	while (r->nblocks > 0 && (block != r->tail || off < r->tail_end)) {
+		uint32_t len = length_at(b, block, off);
+
+		if (len == 0) {
+			block = b->pool.link[block];
+			off = 0;
+			continue;
+		}
+		off += RING_LENGTH_BYTES + len;
+		n++;
+	}
+	return n;
+}
+
 void
 ring_free(struct ring *r, struct blocks *b)
 {

@@ -16,7 +16,7 @@
 enum {
 	RING_LENGTH_BYTES = 4,          /* before each record */
 	RING_RECORD_MAX = BLOCK_BYTES - RING_LENGTH_BYTES,
-	RING_CONTROL_BLOCKS = 4,        /* DATA leaves these to control frames */
+	RING_CONTROL_BLOCKS = 4,        /* not for DATA */
 };
 
 struct ring {
@@ -27,10 +27,10 @@ struct ring {
 	uint32_t reserved;              /* floor <= reserved <= max */
 	uint64_t acked;                 /* frames that the peer has */
 	uint64_t sent;                  /* frames that were composed */
-	uint64_t put;                   /* frames ever put: acked <= sent <= put */
+	uint64_t put;                   /* frames ever put */
 };
 
-/* E_FULL-style false if `floor` blocks cannot be reserved. */
+/* False if `floor` blocks cannot be reserved. */
 bool ring_init(struct ring *r, struct blocks *b, uint32_t floor, uint32_t max);
 /* Everything goes back to the pool; also the reservation. */
 void ring_free(struct ring *r, struct blocks *b);
@@ -53,5 +53,7 @@ void ring_sent(struct ring *r, const struct blocks *b);
 /* The peer has received `count` frames in all. False, and nothing changes, if
  * it falls, or is above what was sent. */
 bool ring_ack(struct ring *r, struct blocks *b, uint64_t count);
+/* The records kept, by walking them: for tunnel_check. */
+uint64_t ring_count(const struct ring *r, const struct blocks *b);
 
 #endif

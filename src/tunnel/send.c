@@ -61,9 +61,10 @@ bool
 send_text(struct tunnel *t, struct slice json)
 {
 	uint8_t head[WS_HEAD_MAX], part[256];
-	struct ws_frame f = { .length = json.n, .opcode = WS_TEXT, .fin = true };
+	struct ws_frame f = { .length = json.n, .opcode = WS_TEXT };
 	struct chain *c = &t->out.unsent;
 
+	f.fin = true;
 	if (json.n > HELLO_MAX ||
 	    json.n + HEAD_MOST > TUNNEL_OUTPUT_BYTES - c->n)
 		return false;

@@ -19,7 +19,7 @@
 #include "base/num.h"
 #include "tunnel/engine.h"
 
-enum { QUANTUM = FRAME_DATA_MAX };      /* bytes in one round */
+enum { QUANTUM = RING_RECORD_MAX };     /* one full DATA frame of ours */
 
 static const struct { uint8_t from, to; } edges[] = {
 #define X(from, to, when) { STREAM_##from, STREAM_##to },

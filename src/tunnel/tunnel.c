@@ -351,6 +351,8 @@ tunnel_check(const struct tunnel *t)
 	assert(t->recv_target == t->cfg.ours.session + grown);
 	assert(t->recv_total >= t->recv_target);
 	assert(t->ring.acked <= t->ring.sent && t->ring.sent <= t->ring.put);
+	assert(ring_count(&t->ring, t->cfg.blocks) ==
+	    t->ring.put - t->ring.acked);
 	assert(t->ring.nblocks <= t->ring.reserved &&
 	    t->ring.reserved <= t->ring.max);
 	assert(t->ack_sent <= t->received);
