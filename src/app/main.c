@@ -31,7 +31,10 @@ version_cmd(const struct cmd *cmd)
 static int
 help_cmd(const struct cmd *cmd)
 {
-	(void)cmd;
+	if (cmd->argc > 0)
+		return out_fail(EXIT_USAGE, "unexpected argument",
+		    slice_of(cmd->argv[0], strlen(cmd->argv[0])),
+		    "say adit COMMAND --help");
 	help_print_all();
 	return EXIT_STOPPED;
 }

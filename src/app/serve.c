@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -191,11 +192,26 @@ serve_settings(struct serve *s, enum conf_role role, const struct cmd *cmd)
 
 /* ---- the world ---- */
 
+/* A standard stream that is closed would be the number of the next socket,
+ * and get our log. */
+static void
+hold_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		(void)close(fd);
+}
+
 void
 serve_harden(void)
 {
 	struct rlimit none = { 0, 0 };
 
+	hold_standard_streams();
 	(void)setrlimit(RLIMIT_CORE, &none);
 #ifdef __linux__
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

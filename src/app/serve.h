@@ -50,7 +50,8 @@ extern struct serve serve_process;
 /* Read and check all settings; --help and --check end here. */
 int serve_settings(struct serve *s, enum conf_role role,
     const struct cmd *cmd);
-/* No core dumps, no tracing by others of the same account, private files. */
+/* Standard streams that exist, no core dumps, no tracing by others of the same
+ * account, private files. Before anything else. */
 void serve_harden(void);
 /* Memory, poller, entropy, helpers for names. */
 int serve_world(struct serve *s);

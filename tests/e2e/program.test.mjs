@@ -2,7 +2,9 @@
 // exit codes. What is refused at the command line is in cli.test.mjs.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import {
@@ -198,6 +200,26 @@ describe('exit codes and signals', { skip: needsRelay }, () => {
 			assert.deepEqual(await a.proc.stop(signal), { code: 0, signal: null });
 			assert.deepEqual(await r.proc.stop(signal), { code: 0, signal: null });
 		}
+	});
+
+	test('a request under way is waited for, but not after a second signal', async () => {
+		const silent = createServer();
+		await new Promise((go) => silent.listen(0, '127.0.0.1', go));
+		const asked = once(silent, 'connection');
+		const r = await startRelay({ args: ['--root', 'app', '--no-login'], noPassword: true });
+		const a = await startAgent({ relay: r, apps: `127.0.0.1:${silent.address().port}` });
+		const never = request(r.origin, '/').catch((error) => error);
+		const [socket] = await asked;
+		socket.on('error', () => {});
+		process.kill(r.pid, 'SIGTERM');
+		await r.proc.waitFor(/stopping/, 'stopping');
+		assert.equal(r.proc.code, undefined);
+		process.kill(r.pid, 'SIGTERM');
+		assert.deepEqual(await r.proc.exited, { code: 0, signal: null });
+		await never;
+		socket.destroy();
+		silent.close();
+		await a.proc.stop();
 	});
 
 	test('SIGHUP and SIGUSR1 end nothing', async () => {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "agent/agent.h"
+#include "app/help.h"
 #include "app/near.h"
 #include "app/setup.h"
 #include "guard.h"
@@ -161,6 +162,42 @@ every_row_is_documented_and_spelled_once(void **state)
 				assert_string_not_equal(a->key, b->key);
 			if (a->env != NULL && b->env != NULL)
 				assert_string_not_equal(a->env, b->env);
+		}
+	}
+}
+
+static void
+help_names_every_setting(void **state)
+{
+	static const enum conf_role roles[] = { CONF_RELAY, CONF_AGENT,
+		CONF_START, CONF_STATUS };
+	static uint8_t area[HELP_MAX];
+	char want[100];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		struct buf b = BUF_ON(area);
+
+		help_put(&b, roles[i]);
+		for (size_t j = 0; j < conf_nrows; j++) {
+			const struct conf_row *r = &conf_rows[j];
+			bool mine = (r->roles & roles[i]) != 0 &&
+			    r->type != CONF_REFUSED;
+
+			snprintf(want, sizeof want, "\n  %s%s%s%s\n",
+			    r->flag != NULL ? "--" : "",
+			    r->flag != NULL ? r->flag : r->env,
+			    r->arg == NULL ? "" : r->flag != NULL ? " " : "=",
+			    r->arg != NULL ? r->arg : "");
+			if ((memmem(b.p, b.n, want, strlen(want)) != NULL) !=
+			    mine)
+				fail_msg("role %u: %s", roles[i], want);
+		}
+		for (size_t at = 0, from = 0; at < b.n; at++) {
+			if (b.p[at] != '\n')
+				continue;
+			assert_true(at - from <= 80);
+			from = at + 1;
 		}
 	}
 }
@@ -695,6 +732,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_help),
 		cmocka_unit_test(every_row_is_documented_and_spelled_once),
+		cmocka_unit_test(help_names_every_setting),
 		cmocka_unit_test(flag_beats_environment_beats_file),
 		cmocka_unit_test(an_empty_variable_is_not_set),
 		cmocka_unit_test(what_is_beaten_is_checked_all_the_same),
