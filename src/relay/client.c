@@ -438,6 +438,12 @@ client_request(struct client *c, const struct http_head *h)
 		reply_error(c, h, 404, SL("No app has this port"), SL(""));
 		return;
 	}
+	if (h->upgrade_websocket && !proxy_ws_fields_ok(h)) {
+		c->keep = false;
+		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
+		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));
+		return;
+	}
 	if (app_is_public(r)) {
 		s = (struct session){ .ok = true };
 		proxy_request(c, h, &s, rest);

@@ -47,6 +47,7 @@ enum {
 	TURN_BYTES = 256 * 1024,        /* read from one socket in a turn */
 	OUT_BYTES = 64 * 1024,          /* composed for a tunnel at once */
 	TURN_ACCEPTS = 64,
+	ACCEPT_AGAIN_MS = 100,
 	STREAM_IDLE_MS = 4000,          /* a kept stream without a request */
 	ORPHAN_MS = 10 * 1000,          /* for an app to close after END */
 	LINGER_MS = 2000,               /* for a client to read our last words */
@@ -266,6 +267,7 @@ struct remote {                           /* an agent's connection */
 struct listener {
 	int fd;
 	bool ready;
+	uint64_t again_ms;              /* accept failed: not before then */
 	handle who;
 	struct name bound;              /* LISTEN_PORT: the app, or empty */
 };
@@ -349,7 +351,8 @@ struct relay {
 	uint64_t started_wall_ms, started_ms;
 	uint64_t remote_seq;
 	uint32_t ask_seq;
-	bool stopping;
+	bool stopping;                  /* readiness is denied, agents told */
+	bool cut;                       /* and the time for that is over */
 	bool kept_changed;
 	uint64_t stop_at_ms;
 	uint64_t requests;
@@ -495,6 +498,8 @@ void page_asset(struct client *c, const struct http_head *h, struct slice path);
 void proxy_request(struct client *c, const struct http_head *h,
     const struct session *s, struct slice rest);
 void proxy_client_gone(struct client *c);
+bool proxy_ws_fields_ok(const struct http_head *h);
+void proxy_release_idle(struct relay *r, const struct remote *l);
 /* Bytes of the client left: give credit back. */
 void proxy_drained(struct client *c);
 /* The session ended: finish what runs under it. */
@@ -502,6 +507,8 @@ void proxy_end_session(struct client *c);
 void proxy_end_ws(struct client *c, uint16_t code, struct slice reason);
 void proxy_end_ws_now(struct client *c);
 void stream_timer(struct rstream *s);
+/* A client's Sec-WebSocket-Key and -Version are right. */
+bool ws_fields_ok(const struct http_head *h);
 /* Let the app's connection end in order; the client does without it. */
 void stream_orphan(struct rstream *s);
 void stream_ready(struct rstream *s);
@@ -525,7 +532,8 @@ void gather_flush(struct relay *r);
 /* remote.c */
 void remote_upgrade(struct client *c, const struct http_head *h);
 void remote_event(struct remote *l, uint32_t flags);
-/* Frees it once it is dead. Returns when to come back. */
+void remote_input(struct remote *l);
+/* Write; frees it once it is dead. Returns when to come back. */
 uint64_t remote_turn(struct remote *l);
 void remote_hello(void *owner, struct slice json);
 void remote_confirmed(void *owner);

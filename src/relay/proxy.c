@@ -115,6 +115,19 @@ stream_timer(struct rstream *s)
 	}
 }
 
+/* Let go of the streams of `l` that serve no request. */
+void
+proxy_release_idle(struct relay *r, const struct remote *l)
+{
+	for (uint32_t i = 0; i < r->streams.fresh; i++) {
+		struct rstream *s = pool_at(&r->streams, i);
+
+		if (pool_live(&r->streams, i) && s->l == l &&
+		    s->resp == RESP_IDLE)
+			stream_orphan(s);
+	}
+}
+
 /* The client is of no more use to its stream. */
 void
 proxy_client_gone(struct client *c)
@@ -308,7 +321,7 @@ is_worker_script(const struct http_head *h)
 	return f != NULL && slice_ieq(f->value, SL("script"));
 }
 
-static bool
+bool
 ws_fields_ok(const struct http_head *h)
 {
 	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
@@ -337,11 +350,6 @@ proxy_refuse(struct client *c, const struct http_head *h,
 	if (!cross_site_ok(c, h, who, &l->apps[app])) {
 		reply_error(c, h, 403, SL("Refused: the request comes from "
 		    "another site"), SL(""));
-		return true;
-	}
-	if (h->upgrade_websocket && !ws_fields_ok(h)) {
-		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
-		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));
 		return true;
 	}
 	return false;

@@ -67,7 +67,6 @@ void
 remote_upgrade(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
-	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
 	struct slice token = bearer_token(h);
 	struct ask q = { .kind = ASK_TOKEN };
 
@@ -77,9 +76,11 @@ remote_upgrade(struct client *c, const struct http_head *h)
 		reply_error(c, h, 426, SL("Agents connect here by WebSocket; a "
 		    "proxy in front must pass the Upgrade and Connection "
 		    "headers"), SL("Upgrade: websocket\r\n"));
-	} else if (k == NULL || !ws_key_valid(k->value) || !speaks_adit(h)) {
+	} else if (!ws_fields_ok(h) || !speaks_adit(h) ||
+	    r->req_head < r->req_in.n) {
+		/* Nor may anything follow before our answer. */
 		reply_error(c, h, 400, SL("Not a handshake of adit.tunnel.1"),
-		    SL(""));
+		    SL("Sec-WebSocket-Version: 13\r\n"));
 	} else if (r->stopping) {
 		reply_error(c, h, 503, SL("The relay is stopping"),
 		    SL("Retry-After: 1\r\n"));
@@ -95,12 +96,14 @@ remote_upgrade(struct client *c, const struct http_head *h)
 	}
 }
 
+/* Our 101; what the socket does not take goes before the first frame. */
 static bool
-link_send_101(struct client *c, const struct http_head *h)
+remote_send_101(struct remote *l, const struct http_head *h)
 {
 	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
 	uint8_t area[256], accept[WSACCEPT_BYTES];
 	struct buf b = BUF_ON(area);
+	int64_t n;
 
 	wsaccept(accept, k->value);
 	http_put_status_line(&b, 101, SL("Switching Protocols"));
@@ -109,7 +112,15 @@ link_send_101(struct client *c, const struct http_head *h)
 	http_put_field(&b, SL("Sec-WebSocket-Accept"),
 	    slice_of(accept, sizeof accept));
 	http_put_end(&b);
-	return client_send(c, buf_slice(&b)) && c->out.n == 0;
+	assert(buf_ok(&b));
+	n = io_write(l->r->io, l->fd, buf_slice(&b));
+	if (n == IO_FAIL)
+		return false;
+	l->wr = n != IO_AGAIN;
+	n = n > 0 ? n : 0;
+	if ((size_t)n < b.n)
+		tunnel_unsent(&l->t, slice_from(buf_slice(&b), (size_t)n));
+	return true;
 }
 
 static struct tunnel_limits
@@ -176,21 +187,25 @@ remote_begin(struct client *c, const struct http_head *h)
 		    "agent"), SL("Retry-After: 5\r\n"));
 		return;
 	}
-	if (!link_send_101(c, h)) {
-		tunnel_free(&l->t, RESET_NONE);
-		pool_give(&r->remotes, l);
-		client_close(c, true);
-		return;
-	}
+	assert(c->out.n == 0);
 	l->fd = c->fd;
 	c->fd = -1;
 	l->by_addr = c->by_addr;
 	c->by_addr = NULL;
 	l->rd = l->wr = true;
-	client_close(c, false);
+	l->dead = !r->io->ops->watch(r->io->ctx, l->fd,
+	    pool_handle(&r->remotes, l)) || !remote_send_101(l, h);
 	r->io->ops->bulk(r->io->ctx, l->fd);
-	if (!r->io->ops->watch(r->io->ctx, l->fd, pool_handle(&r->remotes, l)))
-		l->dead = true;
+	client_close(c, false);
+}
+
+/* End its session; its Close frame may take a while to leave. */
+static void
+remote_end(struct remote *l, enum close_code code)
+{
+	tunnel_close(&l->t, code);
+	l->close_ms = l->r->io->now_ms + LINGER_MS;
+	remote_to(l, REMOTE_CLOSING);
 }
 
 /* The name's current session, NULL if it has none. */
@@ -346,6 +361,27 @@ welcome_urls(struct remote *l, struct welcome *w, struct buf *area)
 	}
 }
 
+static bool
+same_instance(const struct remote *a, const struct remote *b)
+{
+	return memcmp(a->instance, b->instance, sizeof a->instance) == 0;
+}
+
+/* An agent that says hello again has not seen its last welcome. */
+static void
+end_unconfirmed(const struct remote *l)
+{
+	struct relay *r = l->r;
+
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *o = pool_at(&r->remotes, i);
+
+		if (pool_live(&r->remotes, i) && o != l && !o->dead &&
+		    o->state == REMOTE_PROVISIONAL && same_instance(o, l))
+			remote_end(o, CLOSE_DONE);
+	}
+}
+
 static void
 remote_welcome(struct remote *l, const struct hello *hello)
 {
@@ -370,6 +406,8 @@ remote_welcome(struct remote *l, const struct hello *hello)
 		w.nurls = 0;
 		welcome_put(&text, &w);
 	}
+	end_unconfirmed(l);
+	l->welcomed = ++r->remote_seq;
 	remote_to(l, REMOTE_PROVISIONAL);
 	tunnel_welcome(&l->t, buf_slice(&text), &hello->limits);
 }
@@ -415,13 +453,15 @@ remote_succeed(struct remote *l)
 		if (!pool_live(&r->remotes, i) || o == l || o->dead ||
 		    !slice_eq(name_slice(&o->name), name_slice(&l->name)))
 			continue;
-		same = memcmp(o->instance, l->instance,
-		    sizeof l->instance) == 0;
-		if (o->state == REMOTE_CURRENT ||
+		same = same_instance(o, l);
+		if (o->state == REMOTE_CURRENT && same &&
+		    tunnel_state(&o->t) == TUNNEL_DRAINING)
+			remote_to(o, REMOTE_DRAINING);
+		else if (o->state == REMOTE_CURRENT ||
 		    (o->state == REMOTE_DRAINING && !same) ||
-		    (o->state == REMOTE_PROVISIONAL && o->seq < l->seq))
-			tunnel_close(&o->t, same ? CLOSE_DONE :
-			    CLOSE_REPLACED);
+		    (o->state == REMOTE_PROVISIONAL &&
+		    o->welcomed < l->welcomed))
+			remote_end(o, same ? CLOSE_DONE : CLOSE_REPLACED);
 	}
 }
 
@@ -456,6 +496,7 @@ remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
 	    log_u("within_ms", ms));
 	if (l->state == REMOTE_CURRENT)
 		remote_to(l, REMOTE_DRAINING);
+	proxy_release_idle(l->r, l);
 }
 
 bool

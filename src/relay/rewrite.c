@@ -161,9 +161,11 @@ static void
 put_location(struct buf *b, const struct http_field *f,
     const struct rewrite_response *w)
 {
+	size_t hash = slice_find(f->value, '#');
 	struct url u;
 
-	if (!w->own_location || url_parse(&u, f->value) != E_OK ||
+	if (!w->own_location ||
+	    url_parse(&u, slice_head(f->value, hash)) != E_OK ||
 	    !slice_ieq(u.authority, w->app_host)) {
 		http_put_parsed(b, f);
 		return;
@@ -172,6 +174,7 @@ put_location(struct buf *b, const struct http_field *f,
 	buf_put(b, w->secure ? SL("https://") : SL("http://"));
 	buf_put(b, w->site_host);
 	buf_put(b, u.target);
+	buf_put(b, slice_from(f->value, hash));
 	buf_lit(b, "\r\n");
 }
 

@@ -1,9 +1,18 @@
 /*
- * Stopping in order. Nothing new is accepted; agents are told to go away;
- * requests in flight have drain_ms to finish; then WebSockets are closed with
- * 1001 and the rest is cut.
+ * Stopping in order. Agents are told to go away; requests in flight have
+ * drain_ms to finish, and who asks meanwhile is answered (readiness: no), each
+ * on a connection that then closes. Then WebSockets get a Close with 1001, the
+ * rest is cut, nothing is accepted any more, and soon after it is over.
  */
 #include "relay/parts.h"
+
+/* Nothing would be lost by closing it. */
+static bool
+client_rests(const struct client *c)
+{
+	return c->state == CLIENT_DEAD ||
+	    (c->state == CLIENT_IDLE && c->out.n == 0);
+}
 
 void
 relay_stop(struct relay *r, const struct io *io)
@@ -13,60 +22,64 @@ relay_stop(struct relay *r, const struct io *io)
 		return;
 	r->stopping = true;
 	r->stop_at_ms = io->now_ms + r->cfg->drain_ms;
-	for (size_t i = 0; i < r->cfg->nlistens; i++)
-		r->listeners[i].ready = false;
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
 		struct client *c = pool_at(&r->clients, i);
 
-		if (pool_live(&r->clients, i) && c->state == CLIENT_IDLE &&
-		    c->out.n == 0)
+		if (pool_live(&r->clients, i) && client_rests(c))
 			client_close(c, false);
 	}
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->remotes, i) && !l->dead)
+		if (!pool_live(&r->remotes, i) || l->dead)
+			continue;
+		if (l->state < REMOTE_CURRENT)
+			tunnel_close(&l->t, CLOSE_DONE);
+		else
 			tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
 			    r->cfg->drain_ms);
 	}
 }
 
-/* The time is over: end what is left. */
+static void
+cut_client(struct client *c, bool now)
+{
+	if (!now && c->state == CLIENT_WS)
+		proxy_end_ws(c, WS_CODE_GOING_AWAY,
+		    SL("the relay is stopping"));
+	if (now || (c->state != CLIENT_FLUSH && c->state != CLIENT_LINGER))
+		client_close(c, true);
+}
+
+/* The time is over: end what is left; called again, without last words. */
 void
 relay_cut(struct relay *r)
 {
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
-		struct client *c = pool_at(&r->clients, i);
-
-		if (!pool_live(&r->clients, i) || c->state == CLIENT_DEAD)
-			continue;
-		if (c->state == CLIENT_WS)
-			proxy_end_ws(c, WS_CODE_GOING_AWAY,
-			    SL("the relay is stopping"));
-		else if (c->state != CLIENT_FLUSH && c->state != CLIENT_LINGER)
-			client_close(c, true);
+		if (pool_live(&r->clients, i))
+			cut_client(pool_at(&r->clients, i), r->cut);
 	}
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		struct remote *l = pool_at(&r->remotes, i);
 
-		if (pool_live(&r->remotes, i) && !l->dead)
-			tunnel_close(&l->t, CLOSE_DONE);
+		if (!pool_live(&r->remotes, i) || l->dead)
+			continue;
+		tunnel_close(&l->t, CLOSE_DONE);
+		l->dead = r->cut;
 	}
-	r->stop_at_ms = TIMER_NEVER;
+	r->stop_at_ms = r->cut ? TIMER_NEVER : r->io->now_ms + LINGER_MS;
+	r->cut = true;
 }
 
 bool
 relay_stopped(const struct relay *r)
 {
-	bool busy = false;
-
 	if (!r->stopping)
 		return false;
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
-		const struct client *c = pool_at(&r->clients, i);
-
-		busy = busy || (pool_live(&r->clients, i) &&
-		    c->state != CLIENT_DEAD);
+		if (pool_live(&r->clients, i) &&
+		    !client_rests(pool_at(&r->clients, i)))
+			return false;
 	}
-	return !busy;
+	return r->remotes.used == 0;
 }
