@@ -59,6 +59,7 @@ enum {
 	BUCKETS = 1024,                 /* login attempts, by address */
 	TRIES_BURST = 10,
 	TRY_MS = 6000,                  /* one more attempt after so long */
+	DRAINING_MAX = 2,               /* sessions of a name, at once */
 	AGENT_NAMES_MAX = 256,          /* kept tunnel ids */
 	NAME_BYTES = 64,                /* NAME--AGENT */
 };
@@ -253,6 +254,7 @@ struct remote {                           /* an agent's connection */
 	struct peer *by_addr;
 	uint32_t credential;
 	uint64_t since_wall_ms, seq;    /* seq: order of confirmation */
+	uint64_t welcomed;              /* order of the welcomes */
 	uint64_t close_ms;              /* REMOTE_CLOSING: give up then */
 	struct name name;
 	struct name tunnel_id;

@@ -88,11 +88,17 @@ listener_run(struct relay *r, struct listener *l)
 		int fd = r->io->ops->accept(r->io->ctx, l->fd, &from);
 		struct peer *p;
 
-		if (fd < 0) {
+		if (fd == IO_AGAIN) {
 			l->ready = false;
 			return;
 		}
-		p = r->stopping ? NULL : peer_add(r, &from);
+		if (fd < 0) {
+			/* Out of descriptors, most likely: no event tells
+			 * when there are some again. */
+			l->again_ms = r->io->now_ms + ACCEPT_AGAIN_MS;
+			return;
+		}
+		p = r->cut ? NULL : peer_add(r, &from);
 		if (p == NULL)
 			r->io->ops->close(r->io->ctx, fd, true);
 		else

@@ -3,10 +3,10 @@
  * does once a turn what is due, and it stops.
  *
  * Order within a turn: events first (they only read, parse and mark), then in
- * relay_step the connections that were marked, deadlines, each tunnel's socket,
- * and at last the records of what was closed go back to their pools. What a
- * tunnel sends is composed once per turn, so all frames of a turn leave
- * together.
+ * relay_step the connections that were marked, deadlines, what each tunnel
+ * brings, what each takes away, and at last the records of what was closed go
+ * back to their pools. What a tunnel sends is composed once per turn, so all
+ * frames of a turn leave together.
  */
 #include "relay/parts.h"
 
@@ -178,37 +178,68 @@ free_dead(struct relay *r)
 		r->dead_streams = s->next_dead;
 		pool_give(&r->streams, s);
 	}
-	while (r->dead_clients != NULL && r->dirty == NULL) {
-		struct client *c = r->dead_clients;
+	for (struct client **at = &r->dead_clients; *at != NULL;) {
+		struct client *c = *at;
 
-		r->dead_clients = c->next_dead;
+		if (c->dirty) {
+			at = &c->next_dead;     /* still in that list */
+			continue;
+		}
+		*at = c->next_dead;
 		pool_give(&r->clients, c);
 	}
+}
+
+static uint64_t
+run_listeners(struct relay *r)
+{
+	uint64_t due = TIMER_NEVER;
+
+	for (size_t i = 0; i < r->cfg->nlistens; i++) {
+		struct listener *l = &r->listeners[i];
+
+		if (l->ready && r->io->now_ms >= l->again_ms)
+			listener_run(r, l);
+		if (l->ready)
+			due = min_u64(due, max_u64(l->again_ms,
+			    r->io->now_ms));
+	}
+	return due;
+}
+
+/* All that tunnels brought comes before what they take away: an answer's end
+ * and the next request leave in one turn. */
+static uint64_t
+run_remotes(struct relay *r)
+{
+	uint64_t due = TIMER_NEVER;
+
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		if (pool_live(&r->remotes, i))
+			remote_input(pool_at(&r->remotes, i));
+	}
+	run_marked(r);
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		if (pool_live(&r->remotes, i))
+			due = min_u64(due, remote_turn(pool_at(&r->remotes, i)));
+	}
+	return due;
 }
 
 uint64_t
 relay_step(struct relay *r, const struct io *io)
 {
-	uint64_t due = TIMER_NEVER;
+	uint64_t due;
 
 	r->io = io;
-	for (size_t i = 0; i < r->cfg->nlistens; i++) {
-		if (r->listeners[i].ready)
-			listener_run(r, &r->listeners[i]);
-		if (r->listeners[i].ready)
-			due = io->now_ms;
-	}
+	due = run_listeners(r);
 	run_marked(r);
 	run_timers(r);
-	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
-		if (pool_live(&r->remotes, i))
-			due = min_u64(due, remote_turn(pool_at(&r->remotes, i)));
-	}
-	run_marked(r);
-	if (r->kept_changed)
-		kept_save(r);
 	if (r->stopping && io->now_ms >= r->stop_at_ms)
 		relay_cut(r);
+	due = min_u64(due, run_remotes(r));
+	if (r->kept_changed)
+		kept_save(r);
 	free_dead(r);
 	if (r->dirty != NULL)
 		due = io->now_ms;

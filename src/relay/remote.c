@@ -486,6 +486,29 @@ remote_confirmed(void *owner)
 	    log_u("apps", l->napps));
 }
 
+/* A name has two draining sessions at most: a third ends the oldest. */
+static void
+limit_draining(const struct remote *l)
+{
+	struct relay *r = l->r;
+	struct remote *oldest = NULL;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *o = pool_at(&r->remotes, i);
+
+		if (!pool_live(&r->remotes, i) || o->dead ||
+		    o->state != REMOTE_DRAINING ||
+		    !slice_eq(name_slice(&o->name), name_slice(&l->name)))
+			continue;
+		n++;
+		if (oldest == NULL || o->seq < oldest->seq)
+			oldest = o;
+	}
+	if (n > DRAINING_MAX)
+		remote_end(oldest, CLOSE_EXPIRED);
+}
+
 void
 remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
 {
@@ -494,8 +517,10 @@ remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
 	LOGF(l->r->log, LOG_INFO, "relay", "agent leaves",
 	    log_s("agent", name_slice(&l->name)), log_u("reason", reason),
 	    log_u("within_ms", ms));
-	if (l->state == REMOTE_CURRENT)
+	if (l->state == REMOTE_CURRENT) {
 		remote_to(l, REMOTE_DRAINING);
+		limit_draining(l);
+	}
 	proxy_release_idle(l->r, l);
 }
 
@@ -516,7 +541,8 @@ static bool
 remote_has_app(const struct remote *l, struct slice app, uint16_t *index)
 {
 	for (size_t i = 0; i < l->napps; i++) {
-		if (slice_eq(name_slice(&l->apps[i].name), app)) {
+		if (l->apps[i].kind == APP_HTTP &&
+		    slice_eq(name_slice(&l->apps[i].name), app)) {
 			*index = (uint16_t)i;
 			return true;
 		}
@@ -654,20 +680,29 @@ remote_close_when_out(struct remote *l)
 		remote_to(l, REMOTE_CLOSING);
 		l->close_ms = r->io->now_ms + LINGER_MS;
 	}
-	if (tunnel_close_code(&l->t) != 0 || r->io->now_ms >= l->close_ms)
+	if ((tunnel_close_code(&l->t) != 0 &&
+	    !tunnel_wants(&l->t, r->io->now_ms)) ||
+	    r->io->now_ms >= l->close_ms)
 		remote_lost(l, "closed");
 }
 
-/* Read, step and write; frees it once it is dead. When to come back. */
+void
+remote_input(struct remote *l)
+{
+	if (!l->dead && l->rd)
+		remote_read(l);
+}
+
+/* Step and write; frees it once it is dead. When to come back. */
 uint64_t
 remote_turn(struct remote *l)
 {
 	struct relay *r = l->r;
 	uint64_t due = TIMER_NEVER;
 
-	if (!l->dead && l->rd)
-		remote_read(l);
-	if (!l->dead && tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT)
+	/* A dead peer is told nothing; one that was too slow is. */
+	if (!l->dead && tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT &&
+	    !tunnel_wants(&l->t, r->io->now_ms))
 		remote_lost(l, "no sign of life");
 	if (!l->dead)
 		remote_write(l);
