@@ -50,6 +50,7 @@ struct io_event {
 };
 
 struct ask;
+struct buf;
 
 struct io_ops {
 	/* >0 bytes read, IO_EOF, IO_AGAIN, IO_FAIL */
@@ -82,6 +83,12 @@ struct io_ops {
 	/* Write the file `name` of the data directory whole: new content is
 	 * durable before the old is gone. False, and the old stays, if not. */
 	bool (*save)(void *ctx, struct slice name, struct slice content);
+	/* Speak TLS as the client on the connected fd from now on; `host` is
+	 * the name to verify, empty for an address. connected() then tells
+	 * when the handshake is done. False: no room for one more. */
+	bool (*tls)(void *ctx, int fd, struct slice host);
+	/* Append why TLS on fd failed, if it did: one line for people. */
+	void (*why)(void *ctx, int fd, struct buf *b);
 };
 
 struct io {
@@ -120,7 +127,6 @@ io_random(const struct io *io, void *p, size_t n)
 	io->ops->random(io->ctx, p, n);
 }
 
-struct buf;
 /* "192.0.2.1", "2001:db8::1" (RFC 5952), or "" for none. */
 bool addr_put_ip(struct buf *b, const struct addr *a);
 /* With the port: "192.0.2.1:80", "[2001:db8::1]:80". */

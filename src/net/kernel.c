@@ -20,6 +20,7 @@
 
 #include "base/num.h"
 #include "net/clock.h"
+#include "net/kernel_tls.h"
 #include "net/listen.h"
 
 enum {
@@ -39,6 +40,21 @@ enum {
 
 _Static_assert(sizeof(struct kernel_fd) == 16, "one per descriptor");
 
+static struct kernel_fd *
+entry_of(struct kernel *k, int fd)
+{
+	return fd >= 0 && (uint32_t)fd < k->cfg.fds_max ? &k->fds[fd] : NULL;
+}
+
+/* The TLS connection on fd, NULL if it is a plain one. */
+static struct kernel_tls *
+tls_on(struct kernel *k, int fd)
+{
+	const struct kernel_fd *f = entry_of(k, fd);
+
+	return f == NULL || f->tls == 0 ? NULL : kernel_tls_at(k, f->tls);
+}
+
 static int
 fail(struct kernel *k)
 {
@@ -56,25 +72,48 @@ result_of(struct kernel *k, ssize_t r)
 	return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : fail(k);
 }
 
-static int64_t
-kernel_read(void *ctx, int fd, uint8_t *p, size_t n)
+int64_t
+kernel_recv(struct kernel *k, int fd, uint8_t *p, size_t n)
 {
 	ssize_t r;
 
-	assert(n > 0);
 	do
 		r = read(fd, p, n);
 	while (r < 0 && errno == EINTR);
-	return result_of(ctx, r);
+	return result_of(k, r);
+}
+
+int64_t
+kernel_send(struct kernel *k, int fd, const uint8_t *p, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = write(fd, p, n);
+	while (r < 0 && errno == EINTR);
+	return result_of(k, r);
+}
+
+static int64_t
+kernel_read(void *ctx, int fd, uint8_t *p, size_t n)
+{
+	struct kernel_tls *t = tls_on(ctx, fd);
+
+	assert(n > 0);
+	return t != NULL ? kernel_tls_read(t, p, n) :
+	    kernel_recv(ctx, fd, p, n);
 }
 
 static int64_t
 kernel_writev(void *ctx, int fd, const struct slice *v, size_t n)
 {
+	struct kernel_tls *t = tls_on(ctx, fd);
 	struct iovec iov[IOV_PER_CALL];
 	ssize_t r;
 
 	assert(n > 0);
+	if (t != NULL)
+		return kernel_tls_writev(t, v, n);
 	n = min_size(n, IOV_PER_CALL);
 	for (size_t i = 0; i < n; i++) {
 		iov[i].iov_base = (void *)(uintptr_t)v[i].p;
@@ -149,7 +188,8 @@ kernel_accept(void *ctx, int fd, struct addr *peer)
 		int c = accept4(fd, (struct sockaddr *)&ss, &n,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (c >= 0 && (uint32_t)c < k->cfg.fds_max) {
+		if (c >= 0 && (uint32_t)c < k->cfg.fds_max &&
+		    (!k->fds[fd].secure || kernel_tls_accept(k, c))) {
 			net_from_sockaddr(peer, &ss);
 			return c;
 		}
@@ -223,8 +263,11 @@ kernel_connected(void *ctx, int fd)
 	struct kernel *k = ctx;
 	struct sockaddr_storage peer = { 0 }, self = { 0 };
 	socklen_t n = sizeof peer, m = sizeof self, len = sizeof(int);
+	struct kernel_tls *t = tls_on(k, fd);
 	int e = 0;
 
+	if (t != NULL)
+		return kernel_tls_shake(t);
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
 		return fail(k);
 	errno = e;
@@ -258,8 +301,11 @@ kernel_watch(void *ctx, int fd, handle who)
 	f->who = who;
 	f->gen++;
 	f->retry = false;
-	if (poller_add(&k->poller, fd, f->gen))
+	if (poller_add(&k->poller, fd, f->gen)) {
+		if (f->tls != 0)
+			kernel_tls_watched(kernel_tls_at(k, f->tls));
 		return true;
+	}
 	f->who = HANDLE_NONE;
 	(void)fail(k);
 	return false;
@@ -268,21 +314,30 @@ kernel_watch(void *ctx, int fd, handle who)
 static void
 kernel_shutdown(void *ctx, int fd)
 {
-	(void)ctx;
-	(void)shutdown(fd, SHUT_WR);
+	struct kernel_tls *t = tls_on(ctx, fd);
+
+	if (t != NULL)
+		kernel_tls_shutdown(t);
+	else
+		(void)shutdown(fd, SHUT_WR);
 }
 
 static void
 kernel_close(void *ctx, int fd, bool abort)
 {
 	struct kernel *k = ctx;
+	struct kernel_fd *f = entry_of(k, fd);
 	struct linger now = { .l_onoff = 1, .l_linger = 0 };
 
 	assert(fd >= 0);
-	if ((uint32_t)fd < k->cfg.fds_max) {
-		k->fds[fd].who = HANDLE_NONE;
-		k->fds[fd].gen++;
-		k->fds[fd].retry = false;
+	if (f != NULL) {
+		f->who = HANDLE_NONE;
+		f->retry = f->secure = false;
+		/* Its last bytes have to leave first: it closes itself. */
+		if (f->tls != 0 &&
+		    kernel_tls_close(kernel_tls_at(k, f->tls), abort))
+			return;
+		f->gen++;
 	}
 	if (abort)
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -369,6 +424,21 @@ kernel_save(void *ctx, struct slice name, struct slice content)
 	return false;
 }
 
+static bool
+kernel_tls_op(void *ctx, int fd, struct slice host)
+{
+	return kernel_tls_connect(ctx, fd, host);
+}
+
+static void
+kernel_why(void *ctx, int fd, struct buf *b)
+{
+	struct kernel_tls *t = tls_on(ctx, fd);
+
+	if (t != NULL)
+		kernel_tls_why(t, b);
+}
+
 const struct io_ops kernel_ops = {
 	.read = kernel_read,
 	.writev = kernel_writev,
@@ -383,6 +453,8 @@ const struct io_ops kernel_ops = {
 	.random = kernel_random,
 	.ask = kernel_ask,
 	.save = kernel_save,
+	.tls = kernel_tls_op,
+	.why = kernel_why,
 };
 
 /* ---- events ------------------------ */
@@ -394,6 +466,7 @@ kernel_due(const struct kernel *k)
 
 	if (k->answers_head != k->answers_tail)
 		return 0;
+	due = min_u64(due, kernel_tls_due(k));
 	if (k->cfg.resolver != NULL)
 		due = min_u64(due, resolver_due(k->cfg.resolver));
 	return due;
@@ -422,10 +495,13 @@ kernel_event(struct kernel *k, const struct poller_event *v,
 	if (v->fd < 0 || (uint32_t)v->fd >= k->cfg.fds_max)
 		return false;
 	f = &k->fds[v->fd];
-	if (f->who == HANDLE_NONE || f->gen != v->tag)
+	if (f->gen != v->tag)
 		return false;
 	*ev = (struct io_event){ .who = f->who, .flags = v->flags };
-	return true;
+	if (f->tls != 0)
+		ev->flags = kernel_tls_event(kernel_tls_at(k, f->tls),
+		    v->flags);
+	return f->who != HANDLE_NONE;
 }
 
 bool
@@ -494,7 +570,7 @@ kernel_bytes(const struct kernel_cfg *cfg)
 {
 	return arena_bytes(sizeof(struct kernel_fd) * cfg->fds_max, 16) +
 	    arena_bytes(sizeof(struct answer) * KERNEL_ANSWERS_MAX, 16) +
-	    arena_bytes(IO_SCRATCH, 4096);
+	    arena_bytes(IO_SCRATCH, 4096) + kernel_tls_bytes(cfg);
 }
 
 /* The number of descriptors that we will get, at most `want`. */
@@ -531,6 +607,7 @@ kernel_init(struct kernel *k, const struct kernel_cfg *cfg, struct arena *a)
 	k->answers = arena_take(a, sizeof *k->answers * KERNEL_ANSWERS_MAX,
 	    16);
 	k->scratch = arena_take(a, IO_SCRATCH, 4096);
+	kernel_tls_init(k, a);
 	k->cfg.fds_max = raise_limit(cfg->fds_max);
 	k->reserve = -1;
 	(void)signal(SIGPIPE, SIG_IGN);

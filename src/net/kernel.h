@@ -14,6 +14,7 @@
 #include "net/data.h"
 #include "net/poller.h"
 #include "net/resolve.h"
+#include "net/tls.h"
 
 enum {
 	KERNEL_EVENTS = 256,            /* reports taken at once */
@@ -33,12 +34,31 @@ struct kernel_cfg {
 	 * once or later. */
 	bool (*ask)(void *ctx, const struct ask *q);
 	void *ask_ctx;
+	/* TLS connections at once; each takes kernel_tls_item_bytes. */
+	uint32_t tls_max;
+	uint32_t tls_out_bytes;         /* TLS_OUT_BYTES, TLS_OUT_BULK_BYTES */
+	const struct tls_server *tls_server;    /* for kernel_listen_tls */
+	const struct tls_trust *tls_trust;      /* for io_ops.tls */
 };
 
 struct kernel_fd {
 	handle who;
 	uint32_t gen;           /* goes up at each watch and close */
-	bool retry;             /* accept failed: look again at retry_ms */
+	uint32_t retry : 1;     /* accept failed: look again at retry_ms */
+	uint32_t secure : 1;    /* a listener whose clients speak TLS */
+	uint32_t tls : 24;      /* index of its TLS connection + 1; 0: none */
+};
+
+struct kernel_tls;
+
+/* Connections that speak TLS: see kernel_tls.c. */
+struct kernel_secure {
+	struct pool pool;               /* struct kernel_tls */
+	struct kernel_tls *wake, *wake_last;    /* first in, first out */
+	struct kernel_tls *timed, *timed_last;  /* by deadline */
+	uint32_t wakes;                 /* in the list, to deliver this turn */
+	uint32_t shakes_left;           /* handshake steps of this turn */
+	uint64_t handshakes, failed;    /* since the start */
 };
 
 struct kernel {
@@ -51,6 +71,7 @@ struct kernel {
 	int reserve;            /* given up to accept and drop a connection */
 	int error;              /* errno of the last IO_FAIL, for logs */
 	uint64_t dropped;       /* connections accepted only to be closed */
+	struct kernel_secure secure;
 	size_t random_n;        /* unused bytes at the end of random */
 	uint8_t random[KERNEL_RANDOM];
 	struct addr addrs[RESOLVE_MAX];
@@ -80,7 +101,19 @@ kernel_answers_left(const struct kernel *k)
 	return KERNEL_ANSWERS_MAX - (k->answers_tail - k->answers_head);
 }
 
+/* What is accepted from this listening socket speaks TLS. Where tls_max are
+ * there already, connections are closed as they come (`dropped`). */
+void kernel_listen_tls(struct kernel *k, int fd);
+/* What one TLS connection takes of the arena. */
+size_t kernel_tls_item_bytes(uint32_t out_bytes);
+
 /* The rest is for the loop. */
+
+/* A turn begins: handshakes have their share again. */
+void kernel_turn(struct kernel *k);
+/* The next event that is not the poller's: plaintext waits, a handshake was
+ * put off or came to its deadline. */
+bool kernel_woken(struct kernel *k, struct io_event *ev, uint64_t now_ms);
 
 /* When the kernel itself wants to be looked after. */
 uint64_t kernel_due(const struct kernel *k);

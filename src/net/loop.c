@@ -43,12 +43,15 @@ loop_turn(struct loop *l, const struct loop_ops *ops, void *ctx,
 
 	assert(n <= KERNEL_EVENTS);
 	read_clocks(l);
+	kernel_turn(k);
 	for (size_t i = 0; i < n; i++) {
 		if (v[i].flags == POLLER_SIGNAL)
 			ops->signal(ctx, &l->io, v[i].fd);
 		else if (kernel_event(k, &v[i], &ev, l->io.now_ms))
 			ops->event(ctx, &l->io, &ev);
 	}
+	while (kernel_woken(k, &ev, l->io.now_ms))
+		ops->event(ctx, &l->io, &ev);
 	while (kernel_resolved(k, &ev, l->io.now_ms))
 		ops->event(ctx, &l->io, &ev);
 	/* Those that are given from here on wait for the next turn. */
