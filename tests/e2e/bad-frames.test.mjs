@@ -40,6 +40,9 @@ async function undisturbed(why) {
 
 const fields = () => Object.entries(headers).map(([n, v]) => `${n}: ${v}`);
 
+// Payloads pass unread: a close code that is not one, or text that is not UTF-8,
+// is between client and app.
+//
 // [why, frames, what ws does otherwise than 1002: another code, or takes it]
 const cases = (masked) => [
 	[masked ? 'a frame without a mask' : 'a frame with a mask', [frame(TEXT, 'evil', { masked: !masked })]],
@@ -61,8 +64,6 @@ const cases = (masked) => [
 	['8 bytes of length where 2 would do', [frame(TEXT, Buffer.alloc(300, 'e'), { masked, lengthBytes: 8 })], 'taken'],
 	['8 bytes of length where 0 would do', [frame(PING, 'evil', { masked, lengthBytes: 8 })], 'taken'],
 	['a close of one byte', [frame(CLOSE, 'e', { masked })]],
-	...[0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535].map((code) =>
-		[`close code ${code}`, [frame(CLOSE, closePayload(code), { masked })]]),
 ];
 
 describe('malformed frames from the client', () => {
@@ -167,9 +168,9 @@ describe('handshakes that do not fit', () => {
 		socket.on('error', () => {});
 		socket.end(['HTTP/1.1 101 Switching Protocols', ...fieldsOf(req), '', 'evil'].join('\r\n'));
 	});
-	for (const [why, fieldsOf] of [
-		['no Upgrade', () => ['Connection: Upgrade', 'Sec-WebSocket-Accept: x']],
-		['another protocol', () => ['Upgrade: h2c', 'Connection: Upgrade', 'Sec-WebSocket-Accept: x']],
+	for (const [why, fieldsOf, ours] of [
+		['no Upgrade', () => ['Connection: Upgrade', 'Sec-WebSocket-Accept: x'], 502],
+		['another protocol', () => ['Upgrade: h2c', 'Connection: Upgrade', 'Sec-WebSocket-Accept: x'], 502],
 		['a wrong accept key', () => ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Accept: dGhlIHNhbXBsZSBub25jZQ==']],
 		['no accept key', () => ['Upgrade: websocket', 'Connection: Upgrade']],
 	])
@@ -178,8 +179,9 @@ describe('handshakes that do not fit', () => {
 			const client = wsClient(origin.replace('http', 'ws') + path, [], { headers });
 			await assert.rejects(client.opened());
 			assert.equal(client.queue.length, 0);
-			if (!DIRECT)
-				assert.match(client.refusal.message, /502/);
+			// The key is the client's to check, and this one does.
+			if (!DIRECT && ours !== undefined)
+				assert.match(client.refusal.message, new RegExp(ours));
 			await undisturbed(why);
 		});
 

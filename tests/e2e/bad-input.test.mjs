@@ -96,11 +96,6 @@ const heads = [
 		[`Transfer-Encoding ${JSON.stringify(coding)}`, `POST /bad HTTP/1.1\r\nH\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`, [400, 501]]),
 	['chunked twice', 'POST /bad HTTP/1.1\r\nH\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', [400, 501]],
 	['chunked in HTTP/1.0', 'POST /bad HTTP/1.0\r\nH\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
-	// upgrades
-	['a WebSocket key of the wrong length', 'GET /bad HTTP/1.1\r\nH\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-	    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n\r\n'],
-	['two WebSocket keys', 'GET /bad HTTP/1.1\r\nH\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
-	    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'],
 	// other protocols
 	['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcdefgh\r\n\r\n'],
 	['SSH', 'SSH-2.0-OpenSSH_9.2\r\n\r\n'],
@@ -174,6 +169,28 @@ describe('malformed requests', { skip: needsRelay }, () => {
 		});
 });
 
+describe('handshakes that are none', { skip: needsRelay }, () => {
+	for (const [why, fields] of [
+		['a WebSocket key of the wrong length', ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: c2hvcnQ=']],
+		['no WebSocket key', ['Sec-WebSocket-Version: 13']],
+		['two WebSocket keys', ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+			'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']],
+		['a body', ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Content-Length: 4']],
+	])
+		test(`${why}: never 101, and no tunnel through which more could follow`, async () => {
+			const path = app.onUpgrade('none', (req, socket) => {
+				socket.on('error', () => {});
+				socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+			});
+			const wire = await send(rawRequest(relay.origin, `GET ${path}`, [`Cookie: ${cookie}`, 'Upgrade: websocket',
+				'Connection: Upgrade', ...fields], 'body'));
+			const res = await wire.response();
+			assert.notEqual(res.status, 101);
+			wire.destroy();
+			await undisturbed(why);
+		});
+});
+
 describe('too much', { skip: needsRelay }, () => {
 	test('a head without end: 431, or 414 for its first line', async () => {
 		for (const [why, text] of [
@@ -189,7 +206,7 @@ describe('too much', { skip: needsRelay }, () => {
 			const bytes = (await wire.rest()).toString('latin1');
 			wire.destroy();
 			if (bytes !== '' || !wire.reset)
-				assert.match(bytes, /^HTTP\/1\.1 (400|414|431) /, why);
+				assert.match(bytes, /^HTTP\/1\.1 (400|414|431|501) /, why);
 			assert.ok(!app.saw('/big'));
 			await undisturbed(why);
 		}

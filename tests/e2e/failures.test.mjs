@@ -102,6 +102,8 @@ describe('failures', { skip: needsRelay }, () => {
 			for (const s of d.app.connections)
 				s.end();
 			await Promise.all(closing);
+			// What comes through the tunnel after it was heard after it.
+			assert.equal((await request(d.relay.origin, '/ok', { headers: d.headers })).status, 200);
 		}
 		wire.destroy();
 	});
@@ -116,6 +118,7 @@ describe('failures', { skip: needsRelay }, () => {
 		});
 		const echo = d.app.onWs('echo', {}, (s) => s.on('message', (m) => s.send(m)));
 		const held = open(d.relay.origin, path, { headers: d.headers });
+		held.on('error', () => {});
 		held.end();
 		const [res] = await once(held, 'response');
 		await reached.opened;
@@ -139,7 +142,7 @@ describe('failures', { skip: needsRelay }, () => {
 	});
 
 	test('a relay that is asked to stop lets what runs come to its end', async () => {
-		const d = await deployment();
+		const d = await deployment({ args: ['--drain-timeout', '60s'] });
 		const held = gate();
 		const reached = gate();
 		const path = d.app.on('finishing', async (req, res) => {

@@ -288,6 +288,10 @@ export async function freePorts(count = 1) {
 
 const secret = () => randomBytes(18).toString('base64url');
 
+// A test that is over leaves WebSockets open; nobody has to wait for them.
+const DRAIN = '--drain-timeout';
+const drain = (args) => args.includes(DRAIN) ? [] : [DRAIN, '2s'];
+
 // One deployment's secrets: what both ends must agree on.
 export function newSecrets() {
 	return { token: secret(), password: secret() };
@@ -309,7 +313,7 @@ export async function startRelay({
 		if (vars[key] === undefined)
 			delete vars[key];
 	const proc = start(name, ADIT,
-	    ['relay', '--listen', listen, '--data', join(dir, 'data'), ...args],
+	    ['relay', '--listen', listen, '--data', join(dir, 'data'), ...drain(args), ...args],
 	    { cwd: dir, env: cleanEnv(vars) });
 	const fixed = Number(listen.match(/:(\d+)(=|$)/)[1]);
 	const port = await proc.waitFor((line) => {
@@ -337,7 +341,7 @@ export async function startAgent({
 }) {
 	const list = Array.isArray(apps) ? apps : [apps];
 	const proc = start(name, ADIT, ['agent', '--relay', url, '--name', agentName,
-		'--data', join(dir, 'data'), ...list.flatMap((a) => ['--app', a]), ...args],
+		'--data', join(dir, 'data'), ...drain(args), ...list.flatMap((a) => ['--app', a]), ...args],
 	    { cwd: dir, env: cleanEnv({ RELAY_TOKEN: secrets.token, ...env }) });
 	if (wait)
 		await proc.waitFor(/\baccepted\b/, 'accepted');

@@ -20,7 +20,9 @@ async function deployment(args) {
 
 // One request on a new connection: its status, or 0 when it was closed or reset.
 async function ask(d, localAddress) {
-	const wire = await Wire.connect(d.relay.origin, { localAddress });
+	const wire = await Wire.connect(d.relay.origin, { localAddress }).catch(() => undefined);
+	if (wire === undefined)
+		return { wire, status: 0 };
 	await wire.write(rawRequest(d.relay.origin, 'GET /ok', [`Cookie: ${d.cookie}`]));
 	const status = await wire.head().then((h) => h.status, () => 0);
 	return { wire, status };

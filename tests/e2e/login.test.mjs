@@ -73,7 +73,7 @@ describe('login by programs', { skip: needsRelay }, () => {
 	test('what is not a login is refused by name: 400, 405, 413', async () => {
 		for (const body of ['', '{', 'null', '[]', '{}', '{"password":1}', '{"password":null}',
 			`{"password":"${relay.secrets.password}"`, `{"password":"${relay.secrets.password}"}x`,
-			Buffer.from('{"password":"\xff\xfe"}', 'latin1'), `${'['.repeat(5000)}`]) {
+			Buffer.from('{"password":"\xff\xfe"}', 'latin1'), '['.repeat(1000)]) {
 			const res = await post(relay, body);
 			assert.equal(res.status, 400, JSON.stringify(String(body).slice(0, 60)));
 			assert.equal(typeof res.json.error, 'string');

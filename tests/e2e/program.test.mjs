@@ -2,13 +2,14 @@
 // exit codes. What is refused at the command line is in cli.test.mjs.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import {
-	ADIT, DEPLOY, NEVER_MS, ROOT, cleanEnv, needsRelay, newSecrets, run, shutDown, start, startAgent, startRelay, tempDir,
+	ADIT, DEPLOY, NEVER_MS, ROOT, cleanEnv, freePorts, needsRelay, newSecrets, run, shutDown, start, startAgent, startRelay, tempDir,
 } from './harness.mjs';
 import { request } from './http.mjs';
 
@@ -43,6 +44,14 @@ describe('the documents agree', { skip: needsRelay }, () => {
 		assert.deepEqual(sorted(matches(man, /\.It Fl -([a-z-]+)/g)), sorted(flags));
 		assert.deepEqual(sorted(matches(man, /\.Li ([a-z]+(?:_[a-z]+)*) [.,]$/gm)), sorted(keys));
 		assert.deepEqual(sorted(matches(man, /(?:\.| )Ev ([A-Za-z_]+)/g)), sorted(variables));
+	});
+
+	test('the man page has no faults that mandoc knows', async (t) => {
+		const got = await run('mandoc', ['-T', 'lint', '-W', 'warning', join(DEPLOY, 'adit.1')]).catch(() => undefined);
+		if (got === undefined)
+			return t.skip('needs mandoc');
+		assert.equal(got.stdout.toString() + got.stderr, '');
+		assert.equal(got.code, 0);
 	});
 
 	test('README and SECURITY.md name no option that is not there', async () => {
@@ -263,6 +272,29 @@ describe('exit codes and signals', { skip: needsRelay }, () => {
 		    { env: cleanEnv({ RELAY_TOKEN: r.secrets.token }) });
 		assert.equal(got.code, 2);
 		assert.match(got.stderr, /agent-box: in use/);
+	});
+});
+
+describe('the log', { skip: needsRelay }, () => {
+	test('nobody who does not read it can stop the relay', async () => {
+		const cwd = tempDir('log');
+		assert.equal((await run('mkfifo', [join(cwd, 'log')])).code, 0);
+		const fd = openSync(join(cwd, 'log'), 'r+');
+		const [port] = await freePorts();
+		const child = spawn(ADIT, ['relay', '--listen', `127.0.0.1:${port}`, '--no-login', '--log-level', 'trace'],
+		    { cwd, env: cleanEnv(), stdio: ['ignore', 'ignore', fd] });
+		const ended = once(child, 'close');
+		try {
+			const origin = `http://127.0.0.1:${port}`;
+			while (!(await request(origin, '/healthz').then(() => true, () => false)))
+				assert.equal(child.exitCode, null);
+			for (let i = 0; i < 1000; i++)
+				assert.equal((await request(origin, '/nowhere')).status, 404);
+		} finally {
+			child.kill('SIGTERM');
+			closeSync(fd);
+			assert.deepEqual(await ended, [0, null]);
+		}
 	});
 });
 

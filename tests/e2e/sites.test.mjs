@@ -197,7 +197,7 @@ describe('app ports', { skip: needsRelay }, () => {
 		const found = {};
 		for (const port of ports) {
 			const { res } = await walk(jar, `${at(port)}/name`).catch(() => ({ res: { status: 0 } }));
-			if (res.status === 200)
+			if (res.status === 200 && ['one', 'two'].includes(res.body.toString()))
 				found[res.body.toString()] = port;
 		}
 		return found;
@@ -208,6 +208,9 @@ describe('app ports', { skip: needsRelay }, () => {
 		const found = await owners(jar);
 		assert.deepEqual(Object.keys(found).sort(), ['one', 'two']);
 		assert.notEqual(found.one, found.two);
+		const third = ports.find((p) => p !== found.one && p !== found.two);
+		const nobody = await request(at(third), '/name', { headers: jar.headers(relay.origin) }).catch(() => ({ status: 0 }));
+		assert.notEqual(nobody.status, 200);
 	});
 
 	test('without a session: to the main site\'s login for people, 401 for programs', async () => {
