@@ -224,6 +224,7 @@ static bool
 bucket_take(struct relay *r, uint64_t key, uint64_t *retry_s)
 {
 	uint64_t now = r->io->now_ms, full;
+	const uint64_t most = (uint64_t)TRIES_BURST * TRY_MS;
 	struct bucket *best = NULL;
 	size_t at = (size_t)((key ^ r->cfg->hash_seed) *
 	    0x9e3779b97f4a7c15u >> 40) % BUCKETS;
@@ -240,13 +241,12 @@ bucket_take(struct relay *r, uint64_t key, uint64_t *retry_s)
 	}
 	if (best->key != key)
 		*best = (struct bucket){ .key = key };
-	full = max_u64(best->full_ms, now);
-	if (full - now > (uint64_t)TRIES_BURST * TRY_MS) {
-		*retry_s = (full - now) / 1000 - TRIES_BURST * TRY_MS / 1000 +
-		    1;
+	full = max_u64(best->full_ms, now) + TRY_MS;
+	if (full - now > most) {
+		*retry_s = (full - now - most + 999) / 1000;
 		return false;
 	}
-	best->full_ms = full + TRY_MS;
+	best->full_ms = full;
 	return true;
 }
 
@@ -366,6 +366,7 @@ login_step(struct client *c, const struct http_head *h, const struct login *l)
 	struct relay *r = c->r;
 	const struct answer *a = r->verdict;
 	struct ask q = { .ttl_s = r->cfg->session_ttl_s };
+	bool large;
 
 	if (a->kind != ASK_ISSUE_DEVICE && a->result != E_OK) {
 		LOGF(r->log, LOG_INFO, "relay", "login refused",
@@ -383,7 +384,7 @@ login_step(struct client *c, const struct http_head *h, const struct login *l)
 		break;
 	case ASK_ISSUE:
 		if (c->hold == NULL)
-			c->hold = pool_take(&r->small);
+			c->hold = head_take(r, a->text_n, &large, c);
 		if (c->hold == NULL) {
 			login_fail(c, h, l, 503, SL("The relay is busy"),
 			    SL("Retry-After: 2\r\n"));
@@ -429,15 +430,15 @@ login_allowed(struct client *c, const struct http_head *h,
 	uint8_t area[64];
 	struct buf extra = BUF_ON(area);
 	uint64_t retry_s = 1, key;
+	bool asked = r->verdict != NULL && r->verdict->kind == ASK_DEVICE;
 
-	if (r->verdict != NULL && r->verdict->kind == ASK_DEVICE &&
-	    r->verdict->result == E_OK) {
+	if (asked && r->verdict->result == E_OK) {
 		uint8_t hash[SHA256_BYTES];
 
 		sha256(hash, slice_of(r->verdict->jti, r->verdict->jti_n));
 		key = get_u64(hash) | 1;
-	} else if (r->verdict == NULL && find_cookie(h, &r->site,
-	    SL("-device"), &device) == 1 && ask_set_text(&q, device)) {
+	} else if (!asked && find_cookie(h, &r->site, SL("-device"),
+	    &device) == 1 && ask_set_text(&q, device)) {
 		auth_ask(c, FOR_DEVICE, &q);
 		return false;
 	} else {
@@ -469,7 +470,9 @@ auth_login(struct client *c, const struct http_head *h, struct slice body)
 		login_fail(c, h, &l, 400, SL("Expected a password"), SL(""));
 		return;
 	}
-	if (r->verdict != NULL && r->verdict->kind != ASK_DEVICE) {
+	if (r->verdict != NULL && (r->verdict->kind == ASK_PASSWORD ||
+	    r->verdict->kind == ASK_ISSUE ||
+	    r->verdict->kind == ASK_ISSUE_DEVICE)) {
 		login_step(c, h, &l);
 	} else if (login_allowed(c, h, &l)) {
 		ask_set_text(&q, buf_slice(&l.p));
@@ -529,22 +532,23 @@ handover_begin(struct client *c, bool head_only, const struct session *s,
 {
 	struct relay *r = c->r;
 	uint8_t text[TOKEN_CHARS], area[3 * URL_NEXT_MAX + 512];
-	struct buf b = BUF_ON(area), raw;
+	uint8_t hash[SHA256_BYTES];
+	struct buf b = BUF_ON(area), raw = BUF_ON(hash);
 	struct code *k = &r->codes[0];
 
+	if (nonce.n != TOKEN_CHARS ||
+	    b64_decode(&raw, nonce, B64_URL_BARE) != E_OK ||
+	    raw.n != sizeof hash || !put_random(r, text)) {
+		reply_redirect(c, head_only, SL("/"), SL(""));
+		return;
+	}
 	for (size_t i = 1; i < CODES_MAX; i++) {
 		if (r->codes[i].until_ms < k->until_ms)
 			k = &r->codes[i];
 	}
-	*k = (struct code){ .s = *s };
-	raw = BUF_ON(k->nonce);
-	if (nonce.n != TOKEN_CHARS ||
-	    b64_decode(&raw, nonce, B64_URL_BARE) != E_OK || raw.n != 32 ||
-	    !put_random(r, text)) {
-		reply_redirect(c, head_only, SL("/"), SL(""));
-		return;
-	}
-	k->until_ms = r->io->now_ms + CODE_MS;
+	*k = (struct code){ .s = *s,
+		.until_ms = r->io->now_ms + CODE_MS };
+	memcpy(k->nonce, hash, sizeof hash);
 	sha256(k->hash, slice_of(text, sizeof text));
 	k->aud_n = to->aud_n;
 	memcpy(k->aud, to->aud, to->aud_n);
@@ -657,6 +661,13 @@ auth_handover(struct client *c, const struct http_head *h)
 	auth_ask(c, FOR_HANDOVER, &q);
 }
 
+/* Where to go on after login: half an address would be a wrong one. */
+static struct slice
+next_target(const struct http_head *h, size_t max)
+{
+	return h->target.n <= max ? h->target : SL("/");
+}
+
 /* Not logged in: to the login page, or 401 for programs. */
 void
 auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie)
@@ -675,7 +686,7 @@ auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie)
 	}
 	if (r->site.kind != SITE_APP) {
 		buf_lit(&b, "/_adit/login?next=");
-		url_put_encoded(&b, slice_head(h->target, URL_NEXT_MAX));
+		url_put_encoded(&b, next_target(h, URL_NEXT_MAX));
 	} else if (put_random(r, nonce)) {
 		put_set_cookie(&extra, &r->site, SL("-nonce"),
 		    slice_of(nonce, sizeof nonce), 600);
@@ -684,7 +695,7 @@ auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie)
 		url_put_encoded(&b, r->site.secure ? SL("https://") :
 		    SL("http://"));
 		url_put_encoded(&b, r->site.host);
-		url_put_encoded(&b, slice_head(h->target, URL_NEXT_MAX / 2));
+		url_put_encoded(&b, next_target(h, URL_NEXT_MAX / 2));
 		sha256(hash, slice_of(nonce, sizeof nonce));
 		buf_lit(&b, "&h=");
 		b64_encode(&b, slice_of(hash, sizeof hash), B64_URL_BARE);

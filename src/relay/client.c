@@ -424,12 +424,18 @@ client_request(struct client *c, const struct http_head *h)
 	c->minor = (uint8_t)h->minor;
 	c->keep = h->keep_alive;
 	c->body_done = h->body == HTTP_BODY_NONE;
+	c->hsts = false;
+	if (r->cfg->listens[c->listen].kind == LISTEN_REDIRECT) {
+		page_to_https(c, h);
+		return;
+	}
 	if (site_find(r, c, h, &r->site) != E_OK) {
 		c->keep = false;
 		reply_error(c, h, 421, SL("This host is not served here"),
 		    SL(""));
 		return;
 	}
+	c->hsts = site_wants_hsts(r, c, &r->site);
 	if (own_path(r, &r->site, h->target, &path)) {
 		own_request(c, h, path, rest);
 		return;

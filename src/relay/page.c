@@ -54,6 +54,9 @@ reply_send(struct client *c, bool head_only, const struct reply *rep)
 	if (rep->status != 304)
 		http_put_field_dec(&b, SL("Content-Length"), rep->body.n);
 	put_security(&b, rep);
+	if (c->hsts)
+		buf_lit(&b, "Strict-Transport-Security: "
+		    "max-age=15552000\r\n");
 	buf_put(&b, rep->extra);
 	if (!c->keep)
 		buf_lit(&b, "Connection: close\r\n");
@@ -207,6 +210,27 @@ reply_redirect(struct client *c, bool head_only, struct slice location,
 		rep.extra = SL("");
 	}
 	reply_send(c, head_only, &rep);
+}
+
+void
+page_to_https(struct client *c, const struct http_head *h)
+{
+	struct buf b = body_buf(c->r);
+	struct reply rep = { .status = 308 };
+	struct buf url = buf_of(b.p + b.cap / 2, b.cap / 2);
+
+	c->keep = false;
+	if (site_put_https(c->r, &url, h) != E_OK) {
+		reply_error(c, h, 421, SL("This host is not served here"),
+		    SL(""));
+		return;
+	}
+	b.cap /= 2;
+	http_put_field(&b, SL("Location"), buf_slice(&url));
+	rep.extra = buf_slice(&b);
+	if (!buf_ok(&b))
+		rep = (struct reply){ .status = 500 };
+	reply_send(c, h->verb == HTTP_V_HEAD, &rep);
 }
 
 static void
@@ -447,6 +471,22 @@ page_status(struct client *c, bool head_only, bool names)
 		    SL("{\"error\":\"The answer is too large\"}"), SL(""));
 }
 
+static void
+put_tls_health(struct json_out *o, const struct relay *r)
+{
+	uint64_t now_s = r->io->wall_ms / 1000;
+	uint8_t area[DATE_ISO_BYTES];
+	struct buf date = BUF_ON(area);
+
+	date_put_iso(&date, (int64_t)r->tls_until_s * 1000);
+	json_name(o, SL("tls"));
+	json_object(o);
+	json_pair_string(o, SL("until"), buf_slice(&date));
+	json_pair_u64(o, SL("days"), r->tls_until_s > now_s ?
+	    (r->tls_until_s - now_s) / 86400 : 0);
+	json_object_end(o);
+}
+
 void
 page_health(struct client *c, bool head_only)
 {
@@ -471,6 +511,8 @@ page_health(struct client *c, bool head_only)
 	json_pair_u64(&o, SL("clients"), r->clients.used);
 	json_pair_u64(&o, SL("streams"), r->streams.used);
 	json_object_end(&o);
+	if (r->tls_until_s > 0)
+		put_tls_health(&o, r);
 	json_pair_string(&o, SL("timestamp"), buf_slice(&date));
 	json_object_end(&o);
 	reply_json(c, head_only, 200, buf_slice(&b), SL(""));

@@ -150,6 +150,7 @@ struct client {
 	uint8_t in_large;       /* `in` is of the large pool */
 	bool dirty;             /* in the list of connections to look at */
 	bool served;            /* has had an answer */
+	bool hsts;              /* its answer tells to come by https only */
 	struct client *next_dirty, *next_dead;
 	struct addr peer;
 	struct peer *by_addr;
@@ -351,6 +352,7 @@ struct relay {
 	struct site site;               /* its site */
 	const struct answer *verdict;   /* and the keeper's word on it */
 	uint64_t started_wall_ms, started_ms;
+	uint64_t tls_until_s;           /* 0: no TLS of our own */
 	uint64_t remote_seq;
 	uint32_t ask_seq;
 	bool stopping;                  /* readiness is denied, agents told */
@@ -411,6 +413,13 @@ bool site_same_origin(const struct relay *r, const struct site *site,
 bool site_is_navigation(const struct http_head *h);
 /* "https://host" of the site as the client sees it. */
 bool site_put_origin(struct buf *b, const struct site *site);
+/* The URL to go to by https from --listen-http; E_HTTP_HOST: a host that is
+ * not ours. */
+enum err site_put_https(struct relay *r, struct buf *b,
+    const struct http_head *h);
+/* Should a browser remember to come to this site by https only? */
+bool site_wants_hsts(const struct relay *r, const struct client *c,
+    const struct site *site);
 /* The main site's origin as this client reaches it. */
 bool site_put_main(struct buf *b, const struct relay *r,
     const struct site *site);
@@ -494,13 +503,14 @@ void page_login(struct client *c, bool head_only, unsigned status,
 void page_dashboard(struct client *c, bool head_only, const struct session *s);
 void page_status(struct client *c, bool head_only, bool names);
 void page_health(struct client *c, bool head_only);
+/* Any request on --listen-http. */
+void page_to_https(struct client *c, const struct http_head *h);
 void page_asset(struct client *c, const struct http_head *h, struct slice path);
 
 /* proxy.c */
 void proxy_request(struct client *c, const struct http_head *h,
     const struct session *s, struct slice rest);
 void proxy_client_gone(struct client *c);
-bool proxy_ws_fields_ok(const struct http_head *h);
 void proxy_release_idle(struct relay *r, const struct remote *l);
 /* Bytes of the client left: give credit back. */
 void proxy_drained(struct client *c);

@@ -15,6 +15,8 @@
 enum {
 	FIXED_BYTES = 3 << 20,          /* program, stacks, kernel's loan */
 	CLIENT_DEFAULT_PER_MIB = 64,
+	TLS_SHARE = 3,                  /* of the memory: a third */
+	TLS_MIN = 4,
 	AGENT_BLOCKS = (RING_MIN + 100 * 1024) / BLOCK_BYTES + 1,
 };
 
@@ -67,6 +69,22 @@ tables_bytes(const struct relay_plan *p)
 	    IO_SCRATCH;
 }
 
+/* Every agent and as many clients as a third of the memory has buffers for. */
+static void
+plan_tls(const struct relay_cfg *cfg, struct relay_plan *plan)
+{
+	uint64_t n = 0;
+
+	if (cfg->tls_item_bytes > 0) {
+		n = cfg->memory_bytes / TLS_SHARE / cfg->tls_item_bytes;
+		n = min_u64(n, (uint64_t)plan->connections + plan->agents);
+		n = max_u64(n, TLS_MIN);
+	}
+	plan->tls = (uint32_t)n;
+	plan->tls_bytes = n > 0 ? pool_bytes((size_t)cfg->tls_item_bytes,
+	    plan->tls) : 0;
+}
+
 enum err
 relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 {
@@ -82,7 +100,8 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 	plan->heads_large = (uint32_t)max_u64(mib / 4, 4);
 	plan->streams = cfg->max_streams > 0 ? cfg->max_streams :
 	    (uint32_t)min_u64(plan->connections, mib * 10);
-	used = FIXED_BYTES + tables_bytes(plan);
+	plan_tls(cfg, plan);
+	used = FIXED_BYTES + tables_bytes(plan) + plan->tls_bytes;
 	plan->blocks = 0;
 	plan->bytes = used;
 	left = cfg->memory_bytes > used ? cfg->memory_bytes - used : 0;

@@ -90,6 +90,12 @@ relay_new(struct relay **out, const struct relay_cfg *cfg,
 	return E_OK;
 }
 
+void
+relay_set_tls_until(struct relay *r, uint64_t unix_s)
+{
+	r->tls_until_s = unix_s;
+}
+
 bool
 relay_owns(handle who)
 {

@@ -28,6 +28,7 @@ enum listen_kind {
 	LISTEN_DASHBOARD,       /* --listen ADDR:PORT=dashboard */
 	LISTEN_APP,             /* --listen ADDR:PORT=NAME */
 	LISTEN_PORT,            /* one of the app ports */
+	LISTEN_REDIRECT,        /* --listen-http: to https, nothing else */
 };
 
 struct relay_listen {
@@ -35,6 +36,7 @@ struct relay_listen {
 	struct addr addr;       /* with the port as bound */
 	enum listen_kind kind;
 	struct slice app;       /* LISTEN_APP: NAME or NAME--AGENT */
+	bool secure;            /* its clients speak TLS, below the io */
 };
 
 struct relay_net { struct addr net; uint8_t bits; };
@@ -54,6 +56,7 @@ struct relay_cfg {
 	size_t npublics;
 	bool no_login;
 	uint64_t memory_bytes;          /* everything together */
+	uint64_t tls_item_bytes;        /* of a TLS connection; 0: no TLS */
 	uint32_t max_connections;       /* of clients; 0: computed */
 	uint32_t max_per_address;       /* 0: half of max_connections */
 	uint32_t max_agents;            /* 0: computed */
@@ -76,6 +79,9 @@ void relay_cfg_defaults(struct relay_cfg *cfg);
 struct relay_plan {
 	uint32_t connections, agents, streams, blocks, heads_small, heads_large;
 	uint64_t bytes;                 /* what the arena must hold */
+	/* TLS connections at once, and what they take beside `bytes`. */
+	uint32_t tls;
+	uint64_t tls_bytes;
 };
 /*
  * Compute the sizes of all pools. E_RANGE if memory_bytes is too small for
@@ -93,6 +99,8 @@ struct relay;
 enum err relay_new(struct relay **r, const struct relay_cfg *cfg,
     const struct relay_plan *plan, struct arena *a, struct log *log,
     const struct io *io, struct slice state);
+/* When the first of our certificates ends (Unix time): for /health. */
+void relay_set_tls_until(struct relay *r, uint64_t unix_s);
 /* The kinds of handles that this relay uses: events for others go elsewhere. */
 bool relay_owns(handle who);
 void relay_event(struct relay *r, const struct io *io,

@@ -77,6 +77,8 @@ static void
 put_request_field(struct buf *b, const struct http_head *h,
     const struct http_field *f, const struct rewrite *w)
 {
+	if (http_field_is_hop(h, f) || http_names_client(f->name))
+		return;
 	switch (f->id) {
 	case HTTP_N_HOST:
 		break;
@@ -91,8 +93,7 @@ put_request_field(struct buf *b, const struct http_head *h,
 			http_put_parsed(b, f);
 		break;
 	default:
-		if (!http_field_is_hop(h, f) && !http_names_client(f->name))
-			http_put_parsed(b, f);
+		http_put_parsed(b, f);
 	}
 }
 
@@ -182,6 +183,8 @@ static void
 put_response_field(struct buf *b, const struct http_head *h,
     const struct http_field *f, const struct rewrite_response *w)
 {
+	if (http_field_is_hop(h, f))
+		return;
 	switch (f->id) {
 	case HTTP_N_SET_COOKIE:
 		if (!cookie_is_ours(cookie_set_name(f->value)))
@@ -209,8 +212,7 @@ put_response_field(struct buf *b, const struct http_head *h,
 			http_put_parsed(b, f);
 		break;
 	default:
-		if (!http_field_is_hop(h, f))
-			http_put_parsed(b, f);
+		http_put_parsed(b, f);
 	}
 }
 

@@ -153,11 +153,9 @@ site_app(struct site *site, struct slice app, uint16_t port_cookie)
 }
 
 static enum err
-site_by_host(struct relay *r, const struct relay_listen *l,
-    const struct url_auth *auth, bool has_host, struct site *site)
+site_by_host(struct relay *r, const struct url_auth *auth, bool has_host,
+    struct site *site)
 {
-	bool strict = r->cfg->domain.n > 0 || r->cfg->public_url.n > 0 ||
-	    r->cfg->no_login;
 	struct slice label;
 
 	if (has_host && r->cfg->app_domain.n > 0 &&
@@ -170,10 +168,24 @@ site_by_host(struct relay *r, const struct relay_listen *l,
 		site_app(site, label, 0);
 		return E_OK;
 	}
-	if (has_host && strict && !host_is_ours(r, l, auth))
-		return E_HTTP_HOST;
 	site_main(r, site);
 	return E_OK;
+}
+
+/* DESIGN section 2: once it is known how we are called, nothing else is us:
+ * somebody's own name for our address would make his pages ours. */
+static bool
+host_refused(const struct relay *r, const struct relay_listen *l,
+    const struct url_auth *auth)
+{
+	struct slice label;
+
+	if (r->cfg->domain.n == 0 && r->cfg->public_url.n == 0 &&
+	    !r->cfg->no_login)
+		return false;
+	return !host_is_ours(r, l, auth) && !(r->cfg->app_domain.n > 0 &&
+	    auth->kind == URL_HOST_NAME &&
+	    url_host_label(auth->host, r->cfg->app_domain, &label));
 }
 
 /*
@@ -188,10 +200,11 @@ site_find(struct relay *r, const struct client *c, const struct http_head *h,
 	struct url_auth auth = h->auth;
 	struct slice via;
 
-	*site = (struct site){ .host = h->host, .client = c->peer };
+	*site = (struct site){ .host = h->host, .client = c->peer,
+		.secure = l->secure };
 	if (site_trusts(r, &c->peer)) {
 		site->client = client_of(r, &c->peer, h);
-		site->secure = slice_ieq(last_element(h,
+		site->secure = l->secure || slice_ieq(last_element(h,
 		    HTTP_N_X_FORWARDED_PROTO), SL("https"));
 		via = last_element(h, HTTP_N_X_FORWARDED_HOST);
 		if (via.n > 0) {
@@ -200,6 +213,8 @@ site_find(struct relay *r, const struct client *c, const struct http_head *h,
 			site->host = via;
 		}
 	}
+	if (site->host.n > 0 && host_refused(r, l, &auth))
+		return E_HTTP_HOST;
 	switch (l->kind) {
 	case LISTEN_DASHBOARD:
 		site->kind = SITE_DASHBOARD;
@@ -215,7 +230,7 @@ site_find(struct relay *r, const struct client *c, const struct http_head *h,
 		return E_OK;
 	case LISTEN_MAIN:
 	default:
-		return site_by_host(r, l, &auth, site->host.n > 0, site);
+		return site_by_host(r, &auth, site->host.n > 0, site);
 	}
 }
 
@@ -365,7 +380,7 @@ site_main_host(const struct relay *r, struct buf *b, bool *secure)
 	static const uint8_t zero[16];
 	struct url u;
 
-	*secure = false;
+	*secure = l != NULL && l->secure;
 	if (r->cfg->public_url.n > 0 &&
 	    url_parse(&u, r->cfg->public_url) == E_OK) {
 		*secure = u.secure;
@@ -453,6 +468,17 @@ app_by_port(const struct relay *r, uint16_t port, struct site *to)
 	return false;
 }
 
+/* The port by which the client reaches the site, 0 if it does not say. */
+static uint16_t
+site_port(const struct site *site)
+{
+	struct url_auth a;
+
+	if (url_auth_parse(&a, site->host) != E_OK)
+		return 0;
+	return a.has_port ? a.port : site->secure ? 443 : 80;
+}
+
 /*
  * A `next` that leads to an app's own site: only where this relay would
  * itself have sent the person from, never any other origin.
@@ -475,11 +501,49 @@ site_of_url(struct relay *r, const struct site *from, struct slice url,
 		return false;
 	if (r->cfg->app_domain.n > 0) {
 		if (!url_host_label(host, r->cfg->app_domain, &label) ||
-		    !app_name_ok(label))
+		    !app_name_ok(label) || u.port != site_port(from))
 			return false;
 		site_app(to, label, 0);
 		return true;
 	}
 	return url_host_eq(host, host_part(from->host)) &&
 	    app_by_port(r, u.port, to);
+}
+
+/*
+ * The same place by https. The host is the client's own word for us and is
+ * checked as in any request; the port is the main site's.
+ */
+enum err
+site_put_https(struct relay *r, struct buf *b, const struct http_head *h)
+{
+	const struct relay_listen *l = find_listen(r, LISTEN_MAIN, SL(""));
+	struct site site = { .secure = true };
+	enum err e;
+
+	assert(l != NULL && l->secure);
+	if (h->host.n == 0)
+		return E_HTTP_HOST;
+	e = site_by_host(r, &h->auth, true, &site);
+	if (e != E_OK)
+		return e;
+	put_with_port(b, true, host_part(h->host), l->addr.port);
+	buf_put(b, slice_starts(h->target, SL("/")) ? h->target : SL("/"));
+	return buf_ok(b) ? E_OK : E_HTTP_TARGET_LONG;
+}
+
+/*
+ * RFC 6797. Not for localhost: the header is for a host with all its ports,
+ * and a developer's other servers there have no TLS. (Browsers ignore it for
+ * addresses, and behind a certificate that they do not trust.)
+ */
+bool
+site_wants_hsts(const struct relay *r, const struct client *c,
+    const struct site *site)
+{
+	struct slice host = host_part(site->host);
+
+	return r->cfg->listens[c->listen].secure && site->host.n > 0 &&
+	    !url_host_within(host, SL("localhost")) &&
+	    !url_host_eq(host, SL("localhost"));
 }
