@@ -522,7 +522,7 @@ site_put_https(struct relay *r, struct buf *b, const struct http_head *h)
 	enum err e;
 
 	assert(l != NULL && l->secure);
-	if (h->host.n == 0)
+	if (h->host.n == 0 || host_refused(r, l, &h->auth))
 		return E_HTTP_HOST;
 	e = site_by_host(r, &h->auth, true, &site);
 	if (e != E_OK)
