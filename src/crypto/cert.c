@@ -151,7 +151,7 @@ find_san(struct slice tbs)
 }
 
 static bool
-read_names(struct chain *c)
+read_names(struct cert_chain *c)
 {
 	struct slice in = { c->certs[0].data, c->certs[0].data_len };
 	struct slice cert, tbs, skip, subject;
@@ -174,7 +174,7 @@ read_names(struct chain *c)
 }
 
 static enum err
-add_cert(struct chain *c, size_t at)
+add_cert(struct cert_chain *c, size_t at)
 {
 	br_x509_decoder_context other, *dc = c->n == 0 ? &c->own : &other;
 	struct slice der = { c->der + at, c->nder - at };
@@ -195,7 +195,7 @@ add_cert(struct chain *c, size_t at)
 }
 
 enum err
-chain_load(struct chain *c, struct slice pem)
+chain_load(struct cert_chain *c, struct slice pem)
 {
 	uint8_t area[PEM_NAME_MAX];
 	struct buf name = BUF_ON(area), der = BUF_ON(c->der);
@@ -225,7 +225,7 @@ chain_load(struct chain *c, struct slice pem)
 }
 
 unsigned
-chain_key_type(const struct chain *c)
+chain_key_type(const struct cert_chain *c)
 {
 	return c->own.pkey.key_type;
 }
@@ -243,7 +243,7 @@ name_is_for(struct slice name, struct slice host)
 }
 
 bool
-chain_names(const struct chain *c, struct slice host)
+chain_names(const struct cert_chain *c, struct slice host)
 {
 	struct slice list = c->san, name;
 	struct addr ip = { 0 };
@@ -364,7 +364,7 @@ privkey_sign(const struct privkey *k, int hash_id, struct slice hash,
 }
 
 bool
-privkey_fits(const struct privkey *k, const struct chain *c)
+privkey_fits(const struct privkey *k, const struct cert_chain *c)
 {
 	uint8_t hash[SHA256_BYTES], sig[SIGNATURE_MAX], back[SHA256_BYTES];
 	const br_x509_pkey *pub = &c->own.pkey;

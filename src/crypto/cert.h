@@ -33,7 +33,7 @@ enum {
 enum err pem_next(struct slice *rest, struct buf *name, struct buf *der);
 
 /* A server's certificates, its own first. Owns the bytes; do not move it. */
-struct chain {
+struct cert_chain {
 	br_x509_certificate certs[CHAIN_CERTS_MAX];
 	size_t n;
 	br_x509_decoder_context own;    /* read: holds the public key */
@@ -53,14 +53,14 @@ struct chain {
  *   E_FULL    more than CHAIN_CERTS_MAX or CHAIN_BYTES
  *   E_RANGE   a public key that is not RSA or EC (Ed25519, say)
  */
-enum err chain_load(struct chain *c, struct slice pem);
+enum err chain_load(struct cert_chain *c, struct slice pem);
 /* RSA or EC: BR_KEYTYPE_RSA, BR_KEYTYPE_EC. */
-unsigned chain_key_type(const struct chain *c);
+unsigned chain_key_type(const struct cert_chain *c);
 /*
  * Is it for this host? dNSName and iPAddress of subjectAltName, where a first
  * label of `*` matches one label; the common name only without a SAN.
  */
-bool chain_names(const struct chain *c, struct slice host);
+bool chain_names(const struct cert_chain *c, struct slice host);
 
 /* A private key, decoded. Secret: wipe it. */
 struct privkey {
@@ -83,7 +83,7 @@ enum err privkey_load(struct privkey *k, struct slice pem);
 size_t privkey_sign(const struct privkey *k, int hash_id, struct slice hash,
     uint8_t out[SIGNATURE_MAX]);
 /* Sign something and verify it: do they belong together? */
-bool privkey_fits(const struct privkey *k, const struct chain *c);
+bool privkey_fits(const struct privkey *k, const struct cert_chain *c);
 void privkey_wipe(struct privkey *k);
 
 /*

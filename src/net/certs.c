@@ -17,7 +17,7 @@ enum { DAY_S = 86400 };
 
 /* ---- for the engine ------------------------ */
 
-static const struct chain *
+static const struct cert_chain *
 choose(void *ctx, struct slice host, unsigned key_types, uint32_t *held)
 {
 	struct certs *c = ctx;
@@ -25,7 +25,7 @@ choose(void *ctx, struct slice host, unsigned key_types, uint32_t *held)
 	size_t found = CERTS_MAX;
 
 	for (size_t i = 0; i < c->n; i++) {
-		const struct chain *chain =
+		const struct cert_chain *chain =
 		    &c->pairs[i].places[c->pairs[i].live].chain;
 
 		if ((key_types >> chain_key_type(chain) & 1) == 0)
@@ -248,14 +248,14 @@ certs_add(struct certs *c, struct slice cert, struct slice key,
 
 /* ---- time ------------------------ */
 
-static const struct chain *
+static const struct cert_chain *
 live_chain(const struct certs_pair *p)
 {
 	return &p->places[p->live].chain;
 }
 
 static uint64_t
-days_left(const struct chain *c, uint64_t wall_ms)
+days_left(const struct cert_chain *c, uint64_t wall_ms)
 {
 	uint64_t now = wall_ms / 1000;
 
@@ -265,7 +265,7 @@ days_left(const struct chain *c, uint64_t wall_ms)
 static void
 tell_pair(const struct certs_pair *p, const struct log *log, uint64_t wall_ms)
 {
-	const struct chain *c = live_chain(p);
+	const struct cert_chain *c = live_chain(p);
 	uint64_t now = wall_ms / 1000;
 
 	LOGF(log, LOG_INFO, "tls", "certificate", log_c("file", p->cert),

@@ -24,7 +24,7 @@ enum {
 };
 
 struct certs_place {
-	struct chain chain;
+	struct cert_chain chain;
 	struct privkey key;
 	uint32_t users;                 /* handshakes under way */
 };

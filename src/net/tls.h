@@ -55,7 +55,7 @@ struct tls_transport {
  */
 struct tls_server {
 	void *ctx;
-	const struct chain *(*choose)(void *ctx, struct slice host,
+	const struct cert_chain *(*choose)(void *ctx, struct slice host,
 	    unsigned key_types, uint32_t *held);
 	void (*release)(void *ctx, uint32_t held);
 	size_t (*sign)(void *ctx, uint32_t held, int hash_id,

@@ -76,7 +76,7 @@ policy_choose(const br_ssl_server_policy_class **pctx,
 	const br_suite_translated *st = br_ssl_server_get_client_suites(cc,
 	    &n);
 	unsigned kinds = client_keys(cc);
-	const struct chain *c;
+	const struct cert_chain *c;
 
 	while (len < NAME_MAX_BYTES && name[len] != '\0')
 		len++;
