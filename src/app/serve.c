@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -219,12 +220,34 @@ serve_harden(void)
 	(void)umask(077);
 }
 
+/*
+ * Whoever reads the log may not stop the relay by not reading: a line for
+ * which there is no room (a pipe that is writable takes PIPE_BUF bytes at
+ * least) is counted instead, and the count is told when there is room again.
+ */
 static void
 log_line(void *ctx, struct slice line)
 {
-	(void)ctx;
+	struct serve *s = ctx;
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	uint8_t area[64];
+	struct buf b = BUF_ON(area);
+
+	if (poll(&p, 1, 0) == 0) {
+		s->lines_lost++;
+		return;
+	}
+	if (s->lines_lost > 0) {
+		buf_lit(&b, "adit: lines lost: ");
+		buf_put_dec(&b, s->lines_lost);
+		buf_lit(&b, "\n");
+		s->lines_lost = 0;
+		out_write(STDERR_FILENO, buf_slice(&b));
+	}
 	out_write(STDERR_FILENO, line);
 }
+
+_Static_assert(LOG_LINE_MAX + 64 <= 4096, "two lines fit a pipe's PIPE_BUF");
 
 static bool
 keeper_ask(void *ctx, const struct ask *q)
@@ -275,7 +298,7 @@ serve_world(struct serve *s)
 	struct resolve_cfg names = { .argv = s->cmd->title };
 	size_t bytes = kernel_bytes(&cfg);
 
-	s->log = (struct log){ .sink = log_line,
+	s->log = (struct log){ .sink = log_line, .ctx = s,
 		.level = setup_log_level(&s->conf),
 		.json = setup_log_json(&s->conf) };
 	if (s->has_agent) {

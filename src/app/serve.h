@@ -23,6 +23,7 @@ struct serve {
 	bool exposed;                   /* others may read a file of secrets */
 
 	struct log log;
+	uint64_t lines_lost;            /* of the log: nobody read it */
 	struct arena arena;
 	struct resolver resolver;
 	struct kernel kernel;
