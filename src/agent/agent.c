@@ -73,7 +73,7 @@ plan_for(struct agent_plan *p, uint32_t streams, uint32_t grow)
 	p->ring_blocks = grow / 2;
 	p->grow_blocks = grow - grow / 2;
 	p->blocks = p->window_blocks + p->tunnel_blocks + grow;
-	p->fixed_bytes = IO_SCRATCH + PROGRAM_BYTES;
+	p->fixed_bytes = IO_SCRATCH + PROGRAM_BYTES + p->tls_bytes;
 	p->bytes = plan_bytes(p);
 }
 
@@ -91,6 +91,7 @@ agent_plan(const struct agent_cfg *cfg, struct agent_plan *plan)
 	    POOL_MAX / 8);
 	uint32_t lo, hi, spare;
 
+	plan->tls_bytes = cfg->tls_bytes;
 	if (grow < GROW_LEAST || cfg->max_streams > 0)
 		grow = GROW_LEAST;
 	lo = AGENT_STREAMS_MIN;

@@ -33,6 +33,7 @@ enum {
 	AGENT_RESOLVE_MS = 10000,       /* for the relay's name */
 	AGENT_CONNECT_MS = 10000,       /* for all its addresses together */
 	AGENT_ADDRESS_MS = 2500,        /* for one while others are left */
+	AGENT_SECURE_MS = 10000,        /* for the TLS handshake */
 	AGENT_UPGRADE_MS = 10000,       /* for the answer to the handshake */
 	AGENT_CLOSE_MS = 1000,          /* for the relay to take our Close */
 	AGENT_LINGER_MS = 30000,        /* for an app to read what is left of
@@ -45,6 +46,8 @@ enum {
 	X(FREE,       "no connection")                                  \
 	X(RESOLVING,  "the relay's name is being looked up")            \
 	X(CONNECTING, "TCP, one address after the other")               \
+	X(PROXYING,   "the proxy was asked for a connection")           \
+	X(SECURING,   "the TLS handshake")                              \
 	X(UPGRADING,  "the WebSocket handshake")                        \
 	X(HELLO,      "hello was sent; not welcomed and confirmed yet") \
 	X(LIVE,       "the current session")                            \
@@ -59,7 +62,14 @@ enum link_state { LINK_STATE_LIST(X) LINK_STATES };
 	X(RESOLVING,   CONNECTING,  "there is an address to try")       \
 	X(RESOLVING,   FREE,        "not found, late, stopped")         \
 	X(CONNECTING,  UPGRADING,   "connected: the request leaves")    \
+	X(CONNECTING,  PROXYING,    "connected to the proxy")           \
+	X(CONNECTING,  SECURING,    "connected, and it is https")       \
 	X(CONNECTING,  FREE,        "no address left, stopped")         \
+	X(PROXYING,    SECURING,    "the proxy connects us")            \
+	X(PROXYING,    FREE,        "refused, late, stopped")           \
+	X(SECURING,    UPGRADING,   "the relay is who it should be")    \
+	X(SECURING,    CONNECTING,  "it is not, or failed: the next address") \
+	X(SECURING,    FREE,        "no address left, stopped")         \
 	X(UPGRADING,   HELLO,       "101: the hello leaves")            \
 	X(UPGRADING,   FREE,        "any other answer, late, stopped")  \
 	X(HELLO,       LIVE,        "welcomed, and the relay's first ACK") \
@@ -111,6 +121,12 @@ struct agent_cfg {
 	struct slice relay_authority;   /* for the Host field */
 	struct slice relay_path;        /* "/tunnel", or with a prefix */
 	struct slice relay_url;         /* for the log */
+	bool secure;                    /* https: the io's TLS verifies it */
+	struct slice tls_host;          /* the name to verify; empty: pinned */
+	struct slice proxy_host;        /* CONNECT through it; empty: none */
+	uint16_t proxy_port;
+	struct secret proxy_login;      /* USER:PASSWORD, or empty */
+	uint64_t tls_bytes;             /* what the io takes for TLS */
 	struct secret token;
 	struct slice name;              /* the agent's */
 	struct agent_app apps[HELLO_APPS_MAX];
@@ -137,7 +153,9 @@ struct agent_plan {
 	uint32_t tunnel_blocks;         /* what LINKS tunnels always have */
 	uint32_t ring_blocks;           /* what rings may grow by */
 	uint32_t grow_blocks;           /* what windows may grow by */
-	uint64_t fixed_bytes;           /* not in the arena: scratch, program */
+	uint64_t tls_bytes;             /* what the io takes for TLS */
+	uint64_t fixed_bytes;           /* not in `bytes`: scratch, program,
+	                                 * TLS */
 	uint64_t bytes;                 /* what the arena must hold */
 };
 /*

@@ -168,7 +168,16 @@ conn_arm(struct conn *c)
 		    g->io->now_ms + 1);
 	else if (c->state == CONN_LINGER)
 		timer_set(&g->timers, &c->timer, conn_handle(c),
-		    c->linger_by_ms);
+		    c->by_ms);
+}
+
+static const char *
+reset_text(enum reset_code code)
+{
+#define X(name, number, text) if (code == RESET_##name) return text;
+	RESET_LIST(X)
+#undef X
+	return "";
 }
 
 /* The stream cannot be served: tell the relay why. */
@@ -179,7 +188,7 @@ conn_fail(struct conn *c, enum reset_code code)
 
 	if (!a->down)
 		LOGF(c->g->log, LOG_WARN, "agent", "app does not answer",
-		    log_s("app", a->cfg->name), log_u("reset", code));
+		    log_s("app", a->cfg->name), log_c("why", reset_text(code)));
 	a->down = true;
 	tunnel_reset(&c->s, code);
 	conn_drop(c);
@@ -195,7 +204,10 @@ failed_as(const struct addr *to)
 	    RESET_REFUSED : RESET_UNREACHABLE;
 }
 
-/* Begin to connect to the next address; RESET_NONE or why there is none. */
+/*
+ * Begin to connect to the next address; RESET_NONE or why there is none. An
+ * address that others follow has a quarter of the time that there is.
+ */
 static enum reset_code
 conn_connect(struct conn *c)
 {
@@ -212,8 +224,15 @@ conn_connect(struct conn *c)
 		c->fd = io->ops->connect(io->ctx, to, a->cfg->path);
 		if (c->fd < 0)
 			continue;
-		if (io->ops->watch(io->ctx, c->fd, conn_handle(c)))
+		if (io->ops->watch(io->ctx, c->fd, conn_handle(c))) {
+			uint64_t share_ms = io->now_ms +
+			    c->g->cfg->connect_ms / 4;
+
+			timer_set(&c->g->timers, &c->timer, conn_handle(c),
+			    c->addr < a->naddrs ?
+			    min_u64(c->by_ms, share_ms) : c->by_ms);
 			return RESET_NONE;
+		}
 		io->ops->close(io->ctx, c->fd, true);
 		c->fd = -1;
 		why = RESET_OVER_LIMIT;
@@ -243,8 +262,9 @@ app_resolved(struct agent *g, struct app *a, const struct io_event *ev)
 {
 	a->resolving = false;
 	a->naddrs = (uint32_t)min_u64(ev->naddrs, RESOLVE_MAX);
-	memcpy(a->addrs, ev->addrs, a->naddrs * sizeof a->addrs[0]);
-	a->fresh_until_ms = g->io->now_ms + AGENT_NAME_MS;
+	for (uint32_t i = 0; i < a->naddrs; i++)
+		a->addrs[i] = ev->addrs[i];
+	a->fresh_until_ms = a->naddrs > 0 ? g->io->now_ms + AGENT_NAME_MS : 0;
 	for (uint32_t i = 0; i < g->plan.streams; i++) {
 		struct conn *c = pool_at(&g->conns, i);
 		enum reset_code why;
@@ -294,11 +314,13 @@ app_open(void *owner, const struct frame_open *o, enum reset_code *refuse)
 	c->fd = -1;
 	c->app = to_u16((uint64_t)(a - g->apps));
 	c->blocks = to_u16(blocks);
+	c->by_ms = g->io->now_ms + g->cfg->connect_ms;
 	if (app_fresh(a, g->io->now_ms)) {
 		conn_to(c, CONN_CONNECTING);
 		*refuse = conn_connect(c);
 	} else {
 		conn_to(c, CONN_RESOLVING);
+		timer_set(&g->timers, &c->timer, conn_handle(c), c->by_ms);
 		*refuse = app_resolve(g, a);
 	}
 	if (*refuse != RESET_NONE) {
@@ -307,8 +329,6 @@ app_open(void *owner, const struct frame_open *o, enum reset_code *refuse)
 		conn_fail(c, why);
 		return NULL;
 	}
-	timer_set(&g->timers, &c->timer, conn_handle(c),
-	    g->io->now_ms + g->cfg->connect_ms);
 	return &c->s;
 }
 
@@ -366,7 +386,7 @@ conn_flush(struct conn *c)
 		}
 		chain_drop(&c->in, &c->g->blocks, (size_t)w);
 		if (c->state == CONN_LINGER && w > 0) {
-			c->linger_by_ms = io->now_ms + AGENT_LINGER_MS;
+			c->by_ms = io->now_ms + AGENT_LINGER_MS;
 			conn_arm(c);
 		}
 	}
@@ -544,7 +564,7 @@ app_closed(void *owner, struct tunnel_stream *s)
 		conn_drop(c);
 	} else if (!conn_finish(c)) {
 		conn_to(c, CONN_LINGER);
-		c->linger_by_ms = g->io->now_ms + AGENT_LINGER_MS;
+		c->by_ms = g->io->now_ms + AGENT_LINGER_MS;
 		conn_arm(c);
 	}
 }
@@ -605,24 +625,30 @@ conn_opened(struct conn *c)
 		tunnel_ready(&c->s);
 }
 
+/* This address is none: try the next. */
 static void
-conn_decided(struct conn *c)
+conn_next(struct conn *c)
 {
 	const struct io *io = c->g->io;
-	int r = io->ops->connected(io->ctx, c->fd);
 	enum reset_code why;
 
-	if (r == IO_AGAIN)
-		return;
-	if (r == 0) {
-		conn_opened(c);
-		return;
-	}
 	io->ops->close(io->ctx, c->fd, true);
 	c->fd = -1;
 	why = conn_connect(c);
 	if (why != RESET_NONE)
 		conn_fail(c, why);
+}
+
+static void
+conn_decided(struct conn *c)
+{
+	const struct io *io = c->g->io;
+	int r = io->ops->connected(io->ctx, c->fd);
+
+	if (r == 0)
+		conn_opened(c);
+	else if (r != IO_AGAIN)
+		conn_next(c);
 }
 
 void
@@ -654,16 +680,26 @@ conn_event(struct conn *c, uint32_t flags)
 void
 conn_timer(struct conn *c)
 {
+	bool late = c->g->io->now_ms >= c->by_ms;
+
 	switch (c->state) {
 	case CONN_RESOLVING:
-	case CONN_CONNECTING:
 		conn_fail(c, RESET_TIMED_OUT);
 		break;
-	default:
-		if (c->state == CONN_LINGER &&
-		    c->g->io->now_ms >= c->linger_by_ms)
+	case CONN_CONNECTING:
+		if (late)
+			conn_fail(c, RESET_TIMED_OUT);
+		else
+			conn_next(c);
+		break;
+	case CONN_LINGER:
+		if (late) {
 			conn_drop(c);
-		else if (c->out_stopped && !c->out_ended)
+			break;
+		}
+		/* fall through */
+	default:
+		if (c->out_stopped && !c->out_ended)
 			conn_discard(c);
 	}
 }

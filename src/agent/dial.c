@@ -3,6 +3,10 @@
  * way at most, and it needs nobody: each way it can fail is one line in the
  * log and one retry, but for the two refusals that are final (upgrade.h).
  *
+ * By https a dial is three steps instead of one: TCP, through a proxy where
+ * there is one, then TLS, which the io does; only when that has verified the
+ * relay does the token leave.
+ *
  * The relay's name is resolved at each dial. Its addresses are tried in turn,
  * not side by side: two connections would be two hellos, and an agent is
  * rarely in a hurry of less than AGENT_ADDRESS_MS.
@@ -64,9 +68,25 @@ dial_next(struct link *l)
 		io->ops->close(io->ctx, l->fd, true);
 		l->fd = -1;
 	}
-	dial_failed(l, io->now_ms < l->connect_by_ms ?
+	dial_failed(l, l->why != NULL ? l->why :
+	    io->now_ms < l->connect_by_ms ?
 	    "no address of the relay accepts connections" :
 	    "the relay does not answer");
+}
+
+/* Where the TCP connection goes. */
+static struct slice
+dial_host(const struct agent *g)
+{
+	return g->cfg->proxy_host.n > 0 ? g->cfg->proxy_host :
+	    g->cfg->relay_host;
+}
+
+static uint16_t
+dial_port(const struct agent *g)
+{
+	return g->cfg->proxy_host.n > 0 ? g->cfg->proxy_port :
+	    g->cfg->relay_port;
 }
 
 static void
@@ -89,16 +109,15 @@ dial_start(struct agent *g)
 	g->dial = who;
 	g->dials++;
 	link_to(l, LINK_RESOLVING);
-	if (addr_parse_ip(a, g->cfg->relay_host)) {
-		a->port = g->cfg->relay_port;
+	if (addr_parse_ip(a, dial_host(g))) {
+		a->port = dial_port(g);
 		l->naddrs = 1;
 		dial_connect(l);
 		return;
 	}
 	LOGF(g->log, LOG_INFO, "agent", "resolving",
-	    log_s("host", g->cfg->relay_host));
-	if (!io->ops->resolve(io->ctx, g->cfg->relay_host, g->cfg->relay_port,
-	    who)) {
+	    log_s("host", dial_host(g)));
+	if (!io->ops->resolve(io->ctx, dial_host(g), dial_port(g), who)) {
 		dial_failed(l, "the resolver is busy");
 		return;
 	}
@@ -113,7 +132,9 @@ dial_resolved(struct link *l, const struct io_event *ev)
 	timer_stop(&l->g->timers, &l->timer);
 	l->naddrs = (uint32_t)min_u64(ev->naddrs, RESOLVE_MAX);
 	if (l->naddrs == 0) {
-		dial_failed(l, "the relay's name cannot be resolved");
+		dial_failed(l, l->g->cfg->proxy_host.n > 0 ?
+		    "the proxy's name cannot be resolved" :
+		    "the relay's name cannot be resolved");
 		return;
 	}
 	memcpy(l->addrs, ev->addrs, l->naddrs * sizeof l->addrs[0]);
@@ -144,6 +165,17 @@ send_ask(struct link *l)
 		wipe(g->ask.p, g->ask.n);
 }
 
+/* Wait for an answer in this state. */
+static void
+await(struct link *l, enum link_state next, uint64_t ms)
+{
+	struct agent *g = l->g;
+
+	link_to(l, next);
+	timer_set(&g->timers, &l->timer, pool_handle(&g->links, l),
+	    g->io->now_ms + ms);
+}
+
 static void
 begin_upgrade(struct link *l)
 {
@@ -158,9 +190,7 @@ begin_upgrade(struct link *l)
 	};
 
 	log_addr(g, "connected", &l->addrs[l->addr - 1]);
-	link_to(l, LINK_UPGRADING);
-	timer_set(&g->timers, &l->timer, pool_handle(&g->links, l),
-	    g->io->now_ms + AGENT_UPGRADE_MS);
+	await(l, LINK_UPGRADING, AGENT_UPGRADE_MS);
 	g->upgrade = (struct upgrade){ 0 };
 	io_random(g->io, key, sizeof key);
 	if (!b64_encode(&text, slice_of(key, sizeof key), B64_STD))
@@ -176,6 +206,124 @@ begin_upgrade(struct link *l)
 	g->ask_left = buf_slice(&g->ask);
 	l->can_read = l->can_write = true;
 	send_ask(l);
+}
+
+/* ---- TLS and the proxy ---- */
+
+/* This address is not it: say why and try the next one. */
+static void
+secure_failed(struct link *l, bool late)
+{
+	struct agent *g = l->g;
+	const struct io *io = g->io;
+	uint8_t area[300];
+	struct buf why = BUF_ON(area);
+
+	if (late)
+		buf_lit(&why, "no TLS handshake in time");
+	else
+		io->ops->why(io->ctx, l->fd, &why);
+	LOGF(g->log, LOG_WARN, "agent", "not the relay, or not reached",
+	    log_s("relay", g->cfg->relay_url), log_s("why", buf_slice(&why)));
+	l->why = "TLS failed: see the line above";
+	io->ops->close(io->ctx, l->fd, true);
+	l->fd = -1;
+	if (g->cfg->proxy_host.n > 0) {
+		dial_failed(l, l->why);
+		return;
+	}
+	link_to(l, LINK_CONNECTING);
+	dial_next(l);
+}
+
+static void
+secure_go_on(struct link *l)
+{
+	const struct io *io = l->g->io;
+	int r = io->ops->connected(io->ctx, l->fd);
+
+	if (r == 0)
+		begin_upgrade(l);
+	else if (r != IO_AGAIN)
+		secure_failed(l, false);
+}
+
+static void
+begin_secure(struct link *l)
+{
+	const struct io *io = l->g->io;
+
+	if (io->ops->tls == NULL ||
+	    !io->ops->tls(io->ctx, l->fd, l->g->cfg->tls_host)) {
+		dial_failed(l, "no room for a TLS connection");
+		return;
+	}
+	await(l, LINK_SECURING, AGENT_SECURE_MS);
+	secure_go_on(l);
+}
+
+static void
+begin_proxy(struct link *l)
+{
+	struct agent *g = l->g;
+
+	log_addr(g, "asking the proxy", &l->addrs[l->addr - 1]);
+	await(l, LINK_PROXYING, AGENT_UPGRADE_MS);
+	g->proxy_scan = (struct http_scan){ 0 };
+	buf_reset(&g->answer);
+	buf_reset(&g->ask);
+	if (!proxy_put(&g->ask, g->cfg->relay_host, g->cfg->relay_port,
+	    &g->cfg->proxy_login)) {
+		wipe(g->ask.p, g->ask.cap);
+		dial_failed(l, "the proxy cannot be asked");
+		return;
+	}
+	g->ask_left = buf_slice(&g->ask);
+	l->can_read = l->can_write = true;
+	send_ask(l);
+}
+
+static const char *
+proxy_hint(unsigned status)
+{
+	switch (status) {
+	case 407:
+		return "the proxy wants credentials: "
+		    "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT";
+	case 403: case 405:
+		return "the proxy does not allow this connection";
+	case 502: case 503: case 504:
+		return "the proxy cannot reach the relay";
+	default:
+		return "the proxy refused to connect";
+	}
+}
+
+/* True: look for more. */
+static bool
+proxy_answered(struct link *l, bool eof)
+{
+	struct agent *g = l->g;
+	unsigned status = 0;
+
+	switch (proxy_answer(&g->answer, &g->proxy_scan, g->fields, eof,
+	    &status)) {
+	case PROXY_MORE:
+		return true;
+	case PROXY_OPEN:
+		begin_secure(l);
+		break;
+	case PROXY_REFUSED:
+		LOGF(g->log, LOG_WARN, "agent", "proxy refused",
+		    log_s("proxy", g->cfg->proxy_host),
+		    log_u("status", status));
+		dial_failed(l, proxy_hint(status));
+		break;
+	case PROXY_BROKEN:
+		dial_failed(l, "the proxy's answer is not one to CONNECT");
+		break;
+	}
+	return false;
 }
 
 /* What a status that is not 101 tells the person who reads the log. */
@@ -277,8 +425,33 @@ read_answer(struct link *l)
 			return;
 		}
 		b->n += (size_t)n;
-		if (!answered(l, n == IO_EOF))
+		if (l->state == LINK_PROXYING ?
+		    !proxy_answered(l, n == IO_EOF) :
+		    !answered(l, n == IO_EOF))
 			return;
+	}
+}
+
+/* TCP is decided. */
+static void
+connect_decided(struct link *l)
+{
+	const struct agent_cfg *cfg = l->g->cfg;
+	const struct io *io = l->g->io;
+	int r = io->ops->connected(io->ctx, l->fd);
+
+	if (r == IO_AGAIN)
+		return;
+	if (r != 0) {
+		io->ops->close(io->ctx, l->fd, true);
+		l->fd = -1;
+		dial_next(l);
+	} else if (!cfg->secure) {
+		begin_upgrade(l);
+	} else if (cfg->proxy_host.n > 0) {
+		begin_proxy(l);
+	} else {
+		begin_secure(l);
 	}
 }
 
@@ -286,28 +459,18 @@ void
 dial_event(struct link *l, uint32_t flags)
 {
 	struct agent *g = l->g;
-	const struct io *io = g->io;
 	handle who = pool_handle(&g->links, l);
 
 	if (l->state == LINK_CONNECTING) {
-		int r = io->ops->connected(io->ctx, l->fd);
-
-		if (r == IO_AGAIN)
-			return;
-		if (r == 0) {
-			begin_upgrade(l);
-		} else {
-			io->ops->close(io->ctx, l->fd, true);
-			l->fd = -1;
-			dial_next(l);
-		}
-	} else if (l->state == LINK_UPGRADING) {
-		if (flags & EV_WRITE) {
-			l->can_write = true;
-			send_ask(l);
-		}
+		connect_decided(l);
+	} else if (l->state == LINK_SECURING) {
+		secure_go_on(l);
+	} else if ((flags & EV_WRITE) != 0) {
+		l->can_write = true;
+		send_ask(l);
 	}
-	if (pool_get(&g->links, who) == NULL || l->state != LINK_UPGRADING)
+	if (pool_get(&g->links, who) == NULL ||
+	    (l->state != LINK_UPGRADING && l->state != LINK_PROXYING))
 		return;
 	if (flags & (EV_READ | EV_HUP))
 		l->can_read = true;
@@ -326,6 +489,13 @@ dial_timer(struct link *l)
 		io->ops->close(io->ctx, l->fd, true);
 		l->fd = -1;
 		dial_next(l);
+		break;
+	case LINK_SECURING:
+		secure_failed(l, true);
+		break;
+	case LINK_PROXYING:
+		wipe(l->g->ask.p, l->g->ask.n);
+		dial_failed(l, "no answer of the proxy in time");
 		break;
 	case LINK_UPGRADING:
 		wipe(l->g->ask.p, l->g->ask.n);

@@ -13,6 +13,7 @@
 #define ADIT_AGENT_INSIDE_H
 
 #include "agent/agent.h"
+#include "agent/proxy.h"
 #include "agent/upgrade.h"
 #include "base/chain.h"
 #include "base/timer.h"
@@ -49,6 +50,7 @@ struct link {
 	struct addr addrs[RESOLVE_MAX];
 	uint32_t naddrs, addr;          /* addr: the next to try */
 	uint64_t connect_by_ms;         /* for all addresses */
+	const char *why;                /* what the last address failed with */
 	int fd;                         /* -1: none */
 	uint8_t state;                  /* enum link_state */
 	uint8_t verdict;                /* enum link_verdict */
@@ -90,7 +92,7 @@ struct conn {
 	bool in_broken;                 /* the app takes no more */
 	bool out_stopped;               /* the relay wants no more of it */
 	bool more;                      /* discard on when the timer comes */
-	uint64_t linger_by_ms;
+	uint64_t by_ms;                 /* end of connecting, of lingering */
 };
 
 /* Payload for one app out of one read from the tunnel. */
@@ -136,6 +138,7 @@ struct agent {
 
 	/* Of the one dial that can be under way: */
 	struct upgrade upgrade;
+	struct http_scan proxy_scan;
 	struct buf ask;
 	struct slice ask_left;          /* of it: what has to leave yet */
 	struct buf answer;

@@ -104,7 +104,7 @@ struct world_host {
 	struct io io;
 	struct wfd *fds;
 	int fds_high;           /* all above are free */
-	unsigned fds_used, accepted;
+	unsigned fds_used, accepted, writes;
 	world_event_fn *event;
 	world_step_fn *step;
 	void *arg;
@@ -485,6 +485,12 @@ world_fds(const struct world_host *h)
 }
 
 unsigned
+world_writes(const struct world_host *h)
+{
+	return h->writes;
+}
+
+unsigned
 world_accepted(const struct world_host *h)
 {
 	return h->accepted;
@@ -857,6 +863,7 @@ op_writev(void *ctx, int fd, const struct slice *v, size_t n)
 	size_t room = send_room(e), done = 0;
 	bool again = chance(h->w, h->w->cfg.again_pm);
 
+	h->writes++;
 	if (e->broken || e->out.fin_queued)
 		return IO_FAIL;
 	WANT(e->open, "a write before the connect was decided");
@@ -1378,7 +1385,8 @@ host_answers(struct world_host *h)
 		*p = q->next;
 		if (w->pending_end == &q->next)
 			w->pending_end = p;
-		ev = (struct io_event){ q->who, q->flags, q->naddrs, q->addrs,
+		ev = (struct io_event){ q->who, q->flags, q->naddrs,
+			q->naddrs > 0 ? q->addrs : NULL,
 			q->flags & EV_ANSWER ? &q->answer : NULL };
 		h->event(h->arg, &h->io, &ev);
 		any = true;

@@ -132,8 +132,9 @@ unsigned world_fds(const struct world_host *h);
  * the other side's queue; arrived and not read. For back-pressure tests. */
 size_t world_unsent(struct world_host *h, int fd);
 size_t world_unread(struct world_host *h, int fd);
-/* Connections refused, reset and accepted so far, on one host. */
+/* Connections that a host accepted, writes that it tried, so far. */
 unsigned world_accepted(const struct world_host *h);
+unsigned world_writes(const struct world_host *h);
 
 /* A log that collects lines; level TRACE. world_log_has looks for a text in
  * what was logged since the last world_log_clear. */

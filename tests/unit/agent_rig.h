@@ -59,6 +59,8 @@ struct rconn {
 	bool start, had_id, gone_away;
 	char name[32];
 	size_t napps;
+	char apps[RIG_APPS][128];       /* name|host|origin|public */
+	struct tunnel_limits limits;
 	struct tunnel t;
 	struct tunnel_stream *hash[RIG_HASH];
 	enum err err;
@@ -114,6 +116,13 @@ relay_hello(void *owner, struct slice json)
 	c->start = h.start;
 	c->had_id = h.tunnel_id.n > 0;
 	c->napps = h.napps;
+	c->limits = h.limits;
+	for (size_t i = 0; i < h.napps; i++)
+		snprintf(c->apps[i], sizeof c->apps[i], "%.*s|%.*s|%.*s|%d",
+		    (int)h.apps[i].name.n, (const char *)h.apps[i].name.p,
+		    (int)h.apps[i].host.n, (const char *)h.apps[i].host.p,
+		    (int)h.apps[i].origin.n, (const char *)h.apps[i].origin.p,
+		    h.apps[i].is_public);
 	if (c->r->no_welcome)
 		return;
 	if (c->r->welcome != NULL) {

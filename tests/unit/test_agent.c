@@ -78,6 +78,33 @@ keeps_the_tunnel_id_and_claims_it_again(void **state)
 	rig_end(&rig, 3000);
 }
 
+static void
+the_hello_tells_apps_options_and_limits(void **state)
+{
+	struct rig rig;
+	struct rconn *c;
+	struct world_cfg wc = world_gentle(1);
+
+	(void)state;
+	rig_new(&rig, &wc);
+	rig_app(&rig, "a", "127.0.0.1:3000", ECHO);
+	rig_app(&rig, "b", "[::1]:3001", ECHO);
+	rig_app(&rig, "c", "unix:/c", ECHO);
+	rig_app(&rig, "d", "127.0.0.1:80", ECHO);
+	for (size_t i = 0; i < 3; i++)
+		rig.cfg.apps[i].host_app = true;
+	rig.cfg.apps[1].is_public = true;
+	rig.cfg.apps[2].origin = SL("https://example.org");
+	c = rig_serve(&rig);
+	assert_string_equal(c->apps[0], "a|127.0.0.1:3000||0");
+	assert_string_equal(c->apps[1], "b|[::1]:3001||1");
+	assert_string_equal(c->apps[2], "c|localhost|https://example.org|0");
+	assert_string_equal(c->apps[3], "d|||0");
+	assert_int_equal(c->limits.streams, rig.plan.streams);
+	assert_int_equal(c->limits.window, WINDOW_INITIAL);
+	rig_end(&rig, 3000);
+}
+
 /* Every "retry" line so far, in order; returns how many. */
 static size_t
 retries(const struct rig *rig, uint64_t *ms, size_t max, const char *lines)
@@ -971,6 +998,86 @@ a_name_is_looked_up_and_its_addresses_are_tried(void **state)
 }
 
 static void
+a_silent_first_address_leaves_time_for_the_second(void **state)
+{
+	struct rig rig;
+	struct rstream *s;
+	struct rconn *c;
+	struct world_cfg wc = world_gentle(36);
+
+	(void)state;
+	rig_new(&rig, &wc);
+	rig_app(&rig, "web", "127.0.0.1:3000", ECHO);
+	rig.cfg.apps[0].host = SL("nas.test");
+	world_name(rig.w, "nas.test", "203.0.113.8");
+	world_name(rig.w, "nas.test", "127.0.0.1");
+	world_fate(rig.w, "203.0.113.8:3000", FATE_SILENCE);
+	c = rig_serve(&rig);
+	s = relay_sim_open(c, "web", 1000, true);
+	world_run(rig.w, rig.cfg.connect_ms / 4 + 100);
+	assert_true(s->closed && s->in_n == 1000);
+	rig_end(&rig, 3000);
+}
+
+static void
+frames_for_one_app_leave_in_one_write(void **state)
+{
+	struct rig rig;
+	struct rstream *s;
+	struct rconn *c;
+	struct app_sim *app;
+	unsigned before;
+	struct world_cfg wc = world_gentle(37);
+
+	(void)state;
+	wc.send_bytes = wc.recv_bytes = 1024 * 1024;
+	rig_new(&rig, &wc);
+	app = rig_app(&rig, "web", "127.0.0.1:3000", SINK);
+	c = rig_serve(&rig);
+	s = relay_sim_open(c, "web", 1, false);
+	world_run(rig.w, 100);
+	before = world_writes(rig.agent_host);
+	s->out_max = 60000;     /* four frames of one turn */
+	tunnel_ready(&s->s);
+	world_run(rig.w, 20);
+	assert_int_equal(app->conns->in_n, 60000);
+	/* One for the app; one for the acknowledgement and the credit. */
+	assert_true(world_writes(rig.agent_host) - before <= 3);
+	rig_end(&rig, 12000);
+}
+
+static void
+windows_grow_with_the_round_trip_within_the_plan(void **state)
+{
+	struct rig rig;
+	struct rstream *s[6];
+	struct rconn *c;
+	uint64_t t;
+	uint32_t grown = 0;
+	struct world_cfg wc = world_gentle(38);
+
+	(void)state;
+	wc.latency_ms = 40;
+	wc.send_bytes = wc.recv_bytes = 8 * 1024 * 1024;
+	rig_new(&rig, &wc);
+	rig_app(&rig, "web", "127.0.0.1:3000", SINK);
+	c = rig_serve(&rig);
+	for (size_t i = 0; i < 6; i++)
+		s[i] = relay_sim_open(c, "web", 3000000, true);
+	for (t = 0; t < 60000 && !s[0]->closed; t += 50) {
+		world_run(rig.w, 50);
+		grown = rig.agent->grown > grown ? rig.agent->grown : grown;
+		assert_true(rig.agent->grown <= rig.plan.grow_blocks);
+	}
+	assert_true(grown > 0);
+	world_run(rig.w, 60000);
+	for (size_t i = 0; i < 6; i++)
+		assert_true(s[i]->closed);
+	assert_int_equal(rig.agent->grown, 0);
+	rig_end(&rig, 3000);
+}
+
+static void
 a_cancelled_stream_is_reset_at_the_app_at_once(void **state)
 {
 	struct rig rig;
@@ -1374,6 +1481,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(dials_says_hello_and_serves),
+		T(the_hello_tells_apps_options_and_limits),
 		T(keeps_the_tunnel_id_and_claims_it_again),
 		T(waits_longer_and_longer_when_there_is_no_relay),
 		T(comes_back_at_once_after_good_service),
@@ -1400,6 +1508,9 @@ main(int argc, char **argv)
 		T(each_direction_ends_for_itself),
 		T(failures_to_connect_have_their_codes),
 		T(a_name_is_looked_up_and_its_addresses_are_tried),
+		T(a_silent_first_address_leaves_time_for_the_second),
+		T(frames_for_one_app_leave_in_one_write),
+		T(windows_grow_with_the_round_trip_within_the_plan),
 		T(a_cancelled_stream_is_reset_at_the_app_at_once),
 		T(an_app_that_resets_is_a_broken_stream),
 		T(an_answer_before_the_upload_ends_arrives_whole),
