@@ -12,6 +12,7 @@
 #include "app/value.h"
 #include "base/num.h"
 #include "codec/json.h"
+#include "state/store.h"
 
 static struct slice
 text_of(const char *c)
@@ -448,14 +449,11 @@ conf_env(struct conf *c, char **envp)
 
 /* ---- the file ---- */
 
+/* The line at which a part of the file begins. */
 static uint32_t
-line_at(struct slice text, size_t at)
+line_of(struct slice whole, struct json part)
 {
-	uint32_t line = 1;
-
-	for (size_t i = 0; i < min_size(at, text.n); i++)
-		line += text.p[i] == '\n';
-	return line;
+	return to_u32(store_line(whole, (size_t)(part.raw.p - whole.p)));
 }
 
 /* A string's characters, kept in c->text; or a number's, as they stand. */
@@ -508,7 +506,7 @@ set_member(struct conf *c, const struct conf_row *row, uint8_t *text,
     struct slice whole, struct json json)
 {
 	struct conf_value v = { .source = CONF_FILE, .spelling = row->key,
-		.line = line_at(whole, (size_t)(json.raw.p - whole.p)) };
+		.line = line_of(whole, json) };
 	const char *why = file_type_fault(row, json.kind);
 	size_t from = c->text_n;
 	bool on, done;
@@ -579,8 +577,8 @@ set_members(struct conf *c, uint8_t *text, struct slice whole,
 	assert(conf_nrows <= CONF_ROWS_MAX);
 	json_iter(&it, root);
 	while (json_next(&it, &name, &v)) {
-		struct conf_value at = { .source = CONF_FILE, .line =
-		    line_at(whole, (size_t)(name.raw.p - whole.p)) };
+		struct conf_value at = { .source = CONF_FILE,
+			.line = line_of(whole, name) };
 		const struct conf_row *row = find_member(c, name, at.line);
 
 		if (row == NULL)
@@ -613,7 +611,8 @@ conf_file(struct conf *c, uint8_t *text, size_t n)
 	assert(n <= CONF_FILE_MAX);
 	e = json_parse(whole, JSON_DEPTH, &root);
 	if (e != E_OK) {
-		v.line = line_at(whole, json_error_at(whole, JSON_DEPTH));
+		v.line = to_u32(store_line(whole,
+		    json_error_at(whole, JSON_DEPTH)));
 		return fail_hidden(c, &v, e == E_JSON_UTF8 ?
 		    "not JSON: bytes that are not UTF-8" : "not JSON");
 	}
