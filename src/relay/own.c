@@ -272,7 +272,7 @@ own_request(struct client *c, const struct http_head *h, struct slice path,
 		return;
 	if (row == NULL && slice_starts(path, SL("/assets/")) &&
 	    (h->verb == HTTP_V_GET || h->verb == HTTP_V_HEAD))
-		page_asset(c, h, slice_from(path, 8));
+		page_asset(c, h, slice_from(path, 7));
 	else if (row == NULL)
 		reply_error(c, h, 404, SL("Not found"), SL(""));
 	else if (own_method(c, h, row) && own_session(c, h, row, &s))
