@@ -330,10 +330,19 @@ static void
 say_warnings(const struct serve *s)
 {
 	const struct relay_cfg *cfg = &s->rs.cfg;
-	bool beyond = false;
+	bool beyond = false, sites = cfg->root.n > 0 ||
+	    cfg->app_domain.n > 0;
 
-	for (size_t i = 0; i < cfg->nlistens; i++)
-		beyond = beyond || !addr_loopback(&cfg->listens[i].addr);
+	for (size_t i = 0; i < cfg->nlistens; i++) {
+		const struct relay_listen *l = &cfg->listens[i];
+
+		beyond = beyond || !addr_loopback(&l->addr);
+		sites = sites || l->kind == LISTEN_APP ||
+		    l->kind == LISTEN_PORT;
+	}
+	if (!sites)
+		LOGF(&s->log, LOG_WARN, "relay", "apps have no address yet: "
+		    "say --root NAME, --app-ports or --app-domain");
 	if (cfg->no_login)
 		LOGF(&s->log, LOG_WARN, "relay", "no login: whoever reaches "
 		    "this relay can use its apps");
