@@ -105,6 +105,7 @@ struct world_host {
 	struct wfd *fds;
 	int fds_high;           /* all above are free */
 	unsigned fds_used, accepted, writes;
+	uint64_t ops, fail_at;  /* operations so far; the one that fails */
 	world_event_fn *event;
 	world_step_fn *step;
 	void *arg;
@@ -819,6 +820,22 @@ end_close(struct world *w, struct wconn *c, unsigned side, bool abort_it)
 
 /* ---- the operations ---- */
 
+static bool
+op_fails(struct world_host *h)
+{
+	return ++h->ops == h->fail_at;
+}
+
+/* Break the connection: what a failing read or write means. */
+static int64_t
+op_broke(struct world_host *h, int fd)
+{
+	struct wfd *f = fd_get(h, fd);
+
+	conn_reset(h->w, f->c, f->side);
+	return IO_FAIL;
+}
+
 static int64_t
 op_read(void *ctx, int fd, uint8_t *p, size_t n)
 {
@@ -828,6 +845,8 @@ op_read(void *ctx, int fd, uint8_t *p, size_t n)
 	size_t have = (size_t)(in->arrived - in->read);
 
 	WANT(n > 0, "a read of nothing");
+	if (op_fails(h))
+		return op_broke(h, fd);
 	if (!chance(h->w, h->w->cfg.again_pm)) {
 		if (have > 0) {
 			n = min_size(n, have);
@@ -867,6 +886,8 @@ op_writev(void *ctx, int fd, const struct slice *v, size_t n)
 	if (e->broken || e->out.fin_queued)
 		return IO_FAIL;
 	WANT(e->open, "a write before the connect was decided");
+	if (op_fails(h))
+		return op_broke(h, fd);
 	if (chance(h->w, h->w->cfg.short_pm) && room > 0)
 		room = 1 + (size_t)world_below(h->w, room);
 	for (size_t i = 0; i < n && !again && done < room; i++) {
@@ -913,10 +934,13 @@ op_connect(void *ctx, const struct addr *to, struct slice path)
 {
 	struct world_host *h = ctx;
 	struct world *w = h->w;
-	int fd = fd_new(h);
 	struct wconn *c;
+	int fd;
 
-	if (fd < 0 || path.n > UNIX_PATH_MAX_BYTES)
+	if (op_fails(h) || path.n > UNIX_PATH_MAX_BYTES)
+		return IO_FAIL;
+	fd = fd_new(h);
+	if (fd < 0)
 		return IO_FAIL;
 	c = conn_new(w, h);
 	h->fds[fd] = (struct wfd){ NULL, c, 0 };
@@ -945,6 +969,8 @@ op_connected(void *ctx, int fd)
 	struct world_host *h = ctx;
 	struct end *e = end_get(h, fd);
 
+	if (op_fails(h))
+		return (int)op_broke(h, fd);
 	if (e->broken)
 		return IO_FAIL;
 	if (e->open)
@@ -960,6 +986,8 @@ op_watch(void *ctx, int fd, handle who)
 	struct wfd *f = fd_get(h, fd);
 	struct watch *wa = f->l != NULL ? &f->l->watch : &f->c->e[f->side].watch;
 
+	if (op_fails(h))
+		return false;
 	*wa = (struct watch){ who, true, true, true, false };
 	h->w->moved = true;
 	return true;
@@ -1030,9 +1058,11 @@ op_resolve(void *ctx, struct slice name, uint16_t port, handle who)
 {
 	struct world_host *h = ctx;
 	struct world *w = h->w;
-	struct pending *p = pending_new(h, EV_RESOLVED, who,
-	    w->now_ms + w->resolve_ms);
+	struct pending *p;
 
+	if (op_fails(h))
+		return false;
+	p = pending_new(h, EV_RESOLVED, who, w->now_ms + w->resolve_ms);
 	w->resolves++;
 	for (size_t i = 0; i < w->nnames && p->naddrs < RESOLVE_MAX; i++) {
 		if (!slice_ieq(name, text(w->names[i].name)))
@@ -1067,7 +1097,7 @@ op_save(void *ctx, struct slice name, struct slice content)
 	struct world_host *h = ctx;
 	struct file *f = h->files;
 
-	if (h->saves_fail)
+	if (h->saves_fail || op_fails(h))
 		return false;
 	while (f != NULL && !slice_eq(name, text(f->name)))
 		f = f->next;
@@ -1132,6 +1162,16 @@ const struct io *
 world_io(struct world_host *h)
 {
 	return &h->io;
+}
+
+uint64_t
+world_fail(struct world_host *h, uint64_t n)
+{
+	uint64_t ops = h->ops;
+
+	h->ops = 0;
+	h->fail_at = n;
+	return ops;
 }
 
 void

@@ -117,6 +117,11 @@ void world_answer(struct world_host *h, const struct answer *a,
 struct slice world_file(const struct world_host *h, const char *name);
 void world_saves_fail(struct world_host *h, bool fail);
 
+/* The n-th operation from now on that can fail does: a connect, a decision of
+ * one, a watch, a read, a write, a resolve or a save. 0: none. Returns how
+ * many there were since the last call. */
+uint64_t world_fail(struct world_host *h, uint64_t n);
+
 /* The clock of day of one host (monotonic time is everybody's). */
 void world_wall(struct world_host *h, uint64_t wall_ms);
 

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "../sim/world.h"
 #include "agent/agent.h"
@@ -790,6 +791,16 @@ agent_program_step(void *arg, const struct io *io)
 	return agent_step(rig->agent, io);
 }
 
+static struct arena
+rig_arena(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert(p != MAP_FAILED);
+	return (struct arena){ .p = p, .cap = n };
+}
+
 /* A world with a relay that listens; the agent is started by rig_start. */
 static void
 rig_new(struct rig *rig, const struct world_cfg *cfg)
@@ -801,7 +812,7 @@ rig_new(struct rig *rig, const struct world_cfg *cfg)
 	rig->agent_host = world_host(rig->w, "agent", "198.51.100.1");
 	rig->relay = (struct relay_sim){ .w = rig->w, .host = rig->relay_host,
 		.tunnel_id = TUNNEL_ID };
-	rig->relay.arena = (struct arena){ .p = calloc(1, n), .cap = n };
+	rig->relay.arena = rig_arena(n);
 	blocks_init(&rig->relay.blocks, &rig->relay.arena, 9, RIG_BLOCKS);
 	relay_sim_up(&rig->relay);
 	world_name(rig->w, "relay.test", RELAY_IP);
@@ -847,13 +858,7 @@ rig_start(struct rig *rig)
 	const struct io *io = world_io(rig->agent_host);
 
 	assert(agent_plan(&rig->cfg, &rig->plan) == E_OK);
-	rig->arena.cap = (size_t)rig->plan.bytes;
-	rig->arena.used = 0;
-	free(rig->arena.p);
-	rig->arena.p = aligned_alloc(4096,
-	    (rig->arena.cap + 4095) / 4096 * 4096);
-	assert(rig->arena.p != NULL);
-	memset(rig->arena.p, 0, rig->arena.cap);
+	rig->arena = rig_arena((size_t)rig->plan.bytes);
 	assert(agent_new(&rig->agent, &rig->cfg, &rig->plan, &rig->arena,
 	    world_log(rig->w), io) == E_OK);
 	assert(rig->arena.used <= rig->plan.bytes);
@@ -906,8 +911,9 @@ rig_free(struct rig *rig)
 	for (size_t i = 0; i < rig->napps; i++)
 		app_sim_free(&rig->apps[i]);
 	world_free(rig->w);
-	free(rig->arena.p);
-	free(rig->relay.arena.p);
+	if (rig->arena.p != NULL)
+		munmap(rig->arena.p, rig->arena.cap);
+	munmap(rig->relay.arena.p, rig->relay.arena.cap);
 }
 
 /* Stop the agent, let it end within ms, look that nothing is left. */

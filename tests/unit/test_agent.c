@@ -1379,6 +1379,48 @@ running_out_of_descriptors_harms_only_new_streams(void **state)
 	rig_end(&rig, 3000);
 }
 
+/* One operation fails, whichever: the next attempt serves all the same. */
+static void
+any_one_failing_operation_is_survived(void **state)
+{
+	uint64_t n, ops = 1;
+
+	(void)state;
+	for (n = 1; n <= ops; n++) {
+		struct rig rig;
+		struct rstream *s[3];
+		struct world_cfg wc = world_gentle(n);
+
+		rig_new(&rig, &wc);
+		rig_app(&rig, "web", "127.0.0.1:3000", ECHO);
+		rig_app(&rig, "name", "127.0.0.1:3001", ECHO);
+		rig_app(&rig, "src", "unix:/s", SOURCE)->total = 90000;
+		rig.cfg.apps[1].host = SL("localhost");
+		world_name(rig.w, "localhost", "127.0.0.1");
+		rig_start(&rig);
+		world_fail(rig.agent_host, n);
+		for (int round = 0; round < 2; round++) {
+			assert_true(world_until(rig.w, rig_served, &rig,
+			    10000));
+			s[0] = relay_sim_open(rig.relay.conns, "web", 50000,
+			    true);
+			s[1] = relay_sim_open(rig.relay.conns, "name", 500,
+			    true);
+			s[2] = relay_sim_open(rig.relay.conns, "src", 0, true);
+			world_run(rig.w, 500);
+			for (int i = 0; i < 3; i++) {
+				assert_false(s[i]->in_bad);
+				assert_true(s[i]->closed || s[i]->was_reset);
+				assert_true(round == 0 || s[i]->closed);
+			}
+			if (round == 0)
+				ops = world_fail(rig.agent_host, 0);
+		}
+		rig_end(&rig, 3000);
+	}
+	assert_true(n > 30);
+}
+
 /* ---- everything at once ---- */
 
 static void
@@ -1520,6 +1562,7 @@ main(int argc, char **argv)
 		T(a_closed_stream_keeps_its_place_while_the_app_reads),
 		T(memory_is_what_the_plan_says),
 		T(running_out_of_descriptors_harms_only_new_streams),
+		T(any_one_failing_operation_is_survived),
 		T(survives_any_weather_and_serves_again),
 	};
 

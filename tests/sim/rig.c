@@ -1,0 +1,1135 @@
+/*
+ * The relay in the virtual world: see rig.h. Clients and agents are programs
+ * of their own hosts, driven by events as the relay is.
+ */
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/num.h"
+
+#define MUST(x) do {                                                    \
+	if (!(x)) {                                                     \
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
+		abort();                                                \
+	}                                                               \
+} while (0)
+
+enum { ALIGN = 64 * 1024 };
+
+static void *
+get_mem(size_t n)
+{
+	void *p = calloc(1, n);
+
+	MUST(p != NULL);
+	return p;
+}
+
+static struct arena
+arena_new(size_t n)
+{
+	struct arena a = { .cap = n };
+	uint8_t *p = mmap(NULL, n + ALIGN, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	MUST(p != MAP_FAILED);
+	a.p = p + (ALIGN - (uintptr_t)p % ALIGN) % ALIGN;
+	return a;
+}
+
+static void
+arena_end(struct arena *a)
+{
+	munmap(a->p, a->cap);
+}
+
+/* ---- bytes ---- */
+
+void
+dyn_put(struct dyn *d, const void *p, size_t n)
+{
+	if (d->n + n + 1 > d->cap) {
+		d->cap = (d->n + n + 1) * 2;
+		d->p = realloc(d->p, d->cap);
+		MUST(d->p != NULL);
+	}
+	if (n > 0)
+		memcpy(d->p + d->n, p, n);
+	d->n += n;
+	d->p[d->n] = 0;
+}
+
+void
+dyn_drop(struct dyn *d, size_t n)
+{
+	MUST(n <= d->n);
+	if (d->p == NULL)
+		return;
+	memmove(d->p, d->p + n, d->n - n + 1);
+	d->n -= n;
+}
+
+bool
+dyn_has(const struct dyn *d, const char *text)
+{
+	return d->n > 0 && memmem(d->p, d->n, text, strlen(text)) != NULL;
+}
+
+static void
+dyn_free(struct dyn *d)
+{
+	free(d->p);
+	*d = (struct dyn){ 0 };
+}
+
+static void
+dyn_set(struct dyn *d, const void *p, size_t n)
+{
+	d->n = 0;
+	dyn_put(d, p, n);
+}
+
+/* ---- the relay ---- */
+
+static bool
+keeper_ask(void *arg, struct world_host *h, const struct ask *q)
+{
+	struct rig *g = arg;
+	struct answer a;
+
+	if (g->keeper_full)
+		return false;
+	MUST(q->kind < sizeof g->asked / sizeof g->asked[0]);
+	g->asked[q->kind]++;
+	keeper_answer(g->keeper, q, &a);
+	if (!g->keeper_deaf)
+		world_answer(h, &a, g->keeper_ms);
+	return true;
+}
+
+static enum err
+no_load(void *ctx, struct slice name, struct buf *into)
+{
+	(void)ctx;
+	(void)name;
+	(void)into;
+	return E_EOF;
+}
+
+static bool
+no_save(void *ctx, struct slice name, struct slice content)
+{
+	(void)ctx;
+	(void)name;
+	(void)content;
+	return true;
+}
+
+static void
+keeper_begin(struct rig *g)
+{
+	static struct secret jwt, password, token;
+	struct keeper_cfg cfg = { .jwt = &jwt, .password = &password,
+		.token = &token, .io = { no_load, no_save, NULL },
+		.seed = SL("0123456789abcdef0123456789abcdef") };
+
+	g->keeper = get_mem(sizeof *g->keeper);
+	secret_set(&jwt, SL("a jwt secret of more than 32 bytes"));
+	secret_set(&password, SL(RIG_PASSWORD));
+	secret_set(&token, SL(RIG_TOKEN));
+	keeper_init(g->keeper, &cfg);
+	g->keeper_ms = 1;
+}
+
+void
+rig_init(struct rig *g, const struct world_cfg *cfg)
+{
+	memset(g, 0, sizeof *g);
+	g->w = world_new(cfg);
+	if (getenv("ADIT_WORLD_LOG") == NULL)
+		world_log(g->w)->level = LOG_INFO;
+	g->host = world_host(g->w, "relay", RIG_IP);
+	relay_cfg_defaults(&g->cfg);
+	g->cfg.hash_seed = 12345;
+	g->cfg.version = SL("0.0.0-test");
+	keeper_begin(g);
+	world_keeper(g->host, keeper_ask, g);
+	rig_listen(g, RIG_MAIN, LISTEN_MAIN, "");
+}
+
+void
+rig_listen(struct rig *g, const char *where, enum listen_kind kind,
+    const char *app)
+{
+	struct relay_listen *l = &g->cfg.listens[g->cfg.nlistens++];
+
+	l->fd = world_listen(g->host, where);
+	l->addr = world_addr(where);
+	l->kind = kind;
+	l->app = slice_of(app, strlen(app));
+}
+
+static void
+relay_on_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	struct rig *g = arg;
+
+	MUST(relay_owns(ev->who));
+	relay_event(g->r, io, ev);
+}
+
+static uint64_t
+relay_on_step(void *arg, const struct io *io)
+{
+	struct rig *g = arg;
+	uint64_t due = relay_step(g->r, io);
+
+	g->steps++;
+	rig_check(g, due);
+	return due;
+}
+
+void
+rig_start(struct rig *g)
+{
+	if (g->quiet)
+		world_log(g->w)->level = LOG_FATAL;
+	MUST(relay_plan(&g->cfg, &g->plan) == E_OK);
+	g->arena = arena_new(g->plan.bytes);
+	MUST(relay_new(&g->r, &g->cfg, &g->plan, &g->arena, world_log(g->w),
+	    world_io(g->host), world_file(g->host, "relay.json")) == E_OK);
+	world_program(g->host, relay_on_event, relay_on_step, g);
+}
+
+void
+rig_run(struct rig *g, uint64_t ms)
+{
+	world_run(g->w, ms);
+}
+
+void
+rig_settle(struct rig *g)
+{
+	world_run(g->w, 60);
+}
+
+size_t
+rig_held(const struct rig *g)
+{
+	const struct relay *r = g->r;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		const struct client *c = pool_at(&r->clients, i);
+
+		if (pool_live(&r->clients, i))
+			n += c->out.n + c->in_n;
+	}
+	for (uint32_t i = 0; i < r->streams.fresh; i++) {
+		const struct rstream *s = pool_at(&r->streams, i);
+
+		if (pool_live(&r->streams, i))
+			n += s->up.n + s->rin_n;
+	}
+	return n;
+}
+
+/* Will somebody look at the client's socket again without an event? */
+static void
+check_client(const struct relay *r, const struct client *c)
+{
+	const struct rstream *s = c->s;
+	bool reads = c->state == CLIENT_IDLE || c->state == CLIENT_HEAD ||
+	    c->state == CLIENT_BODY;
+
+	if (c->state == CLIENT_DEAD) {
+		MUST(c->dirty);
+		return;
+	}
+	MUST(c->fd >= 0 && c->by_addr != NULL);
+	MUST((c->in == NULL) == (c->in_n == 0));
+	MUST(s == NULL || (s->c == c && s->resp != RESP_ORPHAN &&
+	    s->resp != RESP_DEAD));
+	MUST(c->out.n == 0 || blocks_for(c->out.n) <= c->out_blocks);
+	MUST(s != NULL || c->out.n > 0 || c->out_blocks == 0);
+	MUST(c->dirty || !(c->wr && c->out.n > 0));
+	MUST(c->dirty || !(reads && c->rd && c->out.n == 0));
+	MUST(c->dirty || !(c->state == CLIENT_IDLE && c->in_n > 0 &&
+	    c->out.n == 0));
+	MUST(c->dirty || !(c->state == CLIENT_LINGER && c->rd));
+	MUST(c->state != CLIENT_FLUSH || c->out.n > 0);
+	MUST((c->state == CLIENT_PROXY || c->state == CLIENT_WS) ==
+	    (s != NULL && s->resp != RESP_IDLE));
+	if (c->state != CLIENT_WS && c->state != CLIENT_PROXY)
+		MUST(c->timer.pos != 0);
+	MUST(pool_live(&r->clients, pool_index(&r->clients, c)));
+}
+
+static void
+check_stream(const struct relay *r, const struct rstream *s)
+{
+	const struct client *c = s->c;
+	bool wants = s->up.n > 0;
+
+	MUST(s->resp != RESP_DEAD);
+	MUST(s->up.n == 0 || blocks_for(s->up.n) <= s->up_blocks);
+	MUST(s->ts.tunnel == &s->l->t);
+	MUST(pool_live(&r->remotes, pool_index(&r->remotes, s->l)));
+	if (c == NULL) {
+		MUST(s->resp == RESP_ORPHAN && s->timer.pos != 0);
+		wants = wants || s->ts.state == STREAM_OPEN ||
+		    s->ts.state == STREAM_GOT_END;
+	} else {
+		MUST(s->unreturned <= s->ts.window);
+		if (c->state == CLIENT_WS)
+			wants = wants || c->ws_code != 0 || c->rd ||
+			    c->in_n > 0;
+		if (c->state == CLIENT_PROXY)
+			wants = wants || (!c->body_done && c->rd);
+		if (s->resp == RESP_IDLE)
+			MUST(s->timer.pos != 0);
+		if (c->dirty && c->out.n == 0)
+			wants = false;
+	}
+	MUST(!wants || (s->ts.flags & (F_READY | F_END_DUE | F_UNWANTED)) ||
+	    s->ts.state == STREAM_SENT_END);
+}
+
+/* Everything that is reserved is somebody's. */
+static void
+check_blocks(const struct relay *r)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		const struct client *c = pool_at(&r->clients, i);
+
+		sum += pool_live(&r->clients, i) ? c->out_blocks : 0;
+	}
+	for (uint32_t i = 0; i < r->streams.fresh; i++) {
+		const struct rstream *s = pool_at(&r->streams, i);
+
+		sum += pool_live(&r->streams, i) ? s->up_blocks : 0;
+	}
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		const struct remote *l = pool_at(&r->remotes, i);
+
+		if (pool_live(&r->remotes, i))
+			sum += l->t.ring.reserved +
+			    tunnel_blocks(l->t.cfg.ours.streams) -
+			    RING_MIN / BLOCK_BYTES;
+	}
+	MUST(sum == r->blocks.reserved);
+	MUST(r->blocks.pool.used <= r->blocks.reserved);
+}
+
+void
+rig_check(struct rig *g, uint64_t due_ms)
+{
+	const struct relay *r = g->r;
+	uint64_t now_ms = world_now(g->w);
+
+	MUST(r->gather.c == NULL && r->joined == NULL && r->stable == NULL);
+	MUST(r->verdict == NULL);
+	MUST(r->dirty == NULL || due_ms <= now_ms);
+	for (size_t i = 0; i < g->cfg.nlistens; i++)
+		MUST(!r->listeners[i].ready ||
+		    due_ms <= max_u64(now_ms, r->listeners[i].again_ms));
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		if (pool_live(&r->clients, i))
+			check_client(r, pool_at(&r->clients, i));
+	}
+	for (uint32_t i = 0; i < r->streams.fresh; i++) {
+		if (pool_live(&r->streams, i))
+			check_stream(r, pool_at(&r->streams, i));
+	}
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		const struct remote *l = pool_at(&r->remotes, i);
+
+		if (!pool_live(&r->remotes, i))
+			continue;
+		tunnel_check(&l->t);
+		MUST(due_ms <= now_ms || (!l->rd && !l->dead &&
+		    !(l->wr && tunnel_wants(&l->t, now_ms))));
+	}
+	check_blocks(r);
+}
+
+void
+rig_zero(struct rig *g, bool agents)
+{
+	const struct relay *r = g->r;
+
+	MUST(r->clients.used == 0);
+	MUST(r->streams.used == 0);
+	MUST(r->small.used == 0);
+	MUST(r->large.used == 0);
+	MUST(r->timers.n == 0);
+	MUST(r->dirty == NULL && r->dead_clients == NULL &&
+	    r->dead_streams == NULL);
+	if (agents)
+		return;
+	MUST(r->remotes.used == 0);
+	MUST(r->peers.used == 0);
+	MUST(r->blocks.reserved == 0);
+	MUST(r->blocks.pool.used == 0);
+	MUST(world_fds(g->host) == g->cfg.nlistens);
+}
+
+/* ---- clients ---- */
+
+static void
+cl_end(struct cl *c, bool broken)
+{
+	c->rd = false;
+	c->eof = true;
+	c->broken = c->broken || broken;
+	c->end_ms = world_now(c->g->w);
+}
+
+static void
+cl_turn(struct cl *c, const struct io *io)
+{
+	uint8_t area[4096];
+
+	if (c->fd < 0)
+		return;
+	while (c->rd && !c->hold) {
+		int64_t n = io_read(io, c->fd, area, sizeof area);
+
+		if (n == IO_AGAIN)
+			c->rd = false;
+		else if (n <= 0)
+			cl_end(c, n == IO_FAIL);
+		else
+			dyn_put(&c->in, area, (size_t)n);
+	}
+	while (c->wr && c->open && c->out.n > 0) {
+		int64_t n = io_write(io, c->fd, slice_of(c->out.p, c->out.n));
+
+		if (n == IO_FAIL) {
+			c->out.n = 0;
+			c->broken = true;
+		}
+		if (n <= 0) {
+			c->wr = false;
+			break;
+		}
+		dyn_drop(&c->out, (size_t)n);
+	}
+	if (c->shut && c->open && c->out.n == 0) {
+		io->ops->shutdown(io->ctx, c->fd);
+		c->shut = false;
+	}
+}
+
+static void
+people_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	struct rig *g = arg;
+	struct cl *c = g->cls;
+
+	while (c != NULL && c->serial != ev->who)
+		c = c->next;
+	if (c == NULL || c->fd < 0)
+		return;
+	if (ev->flags & (EV_READ | EV_HUP))
+		c->rd = true;
+	if (ev->flags & EV_WRITE) {
+		int up = c->open ? 0 : io->ops->connected(io->ctx, c->fd);
+
+		if (up == IO_FAIL)
+			cl_end(c, true);
+		c->open = c->open || up == 0;
+		c->wr = c->open;
+	}
+}
+
+static uint64_t
+people_step(void *arg, const struct io *io)
+{
+	struct rig *g = arg;
+
+	for (struct cl *c = g->cls; c != NULL; c = c->next) {
+		if (world_io(c->host) == io)
+			cl_turn(c, io);
+	}
+	return UINT64_MAX;
+}
+
+static struct world_host *
+people_host(struct rig *g, const char *ip)
+{
+	for (size_t i = 0; i < g->nhosts; i++) {
+		if (strcmp(g->ips[i], ip) == 0)
+			return g->hosts[i];
+	}
+	MUST(g->nhosts < RIG_HOSTS);
+	snprintf(g->ips[g->nhosts], sizeof g->ips[0], "%s", ip);
+	g->hosts[g->nhosts] = world_host(g->w, ip, ip);
+	world_program(g->hosts[g->nhosts], people_event, people_step, g);
+	return g->hosts[g->nhosts++];
+}
+
+struct cl *
+cl_new(struct rig *g, const char *ip, const char *where)
+{
+	struct cl *c = get_mem(sizeof *c);
+	const struct io *io;
+
+	c->g = g;
+	c->next = g->cls;
+	g->cls = c;
+	c->serial = ++g->ncls;
+	c->host = people_host(g, ip);
+	io = world_io(c->host);
+	c->fd = world_dial(c->host, where != NULL ? where : RIG_MAIN);
+	MUST(c->fd >= 0);
+	io->ops->watch(io->ctx, c->fd, c->serial);
+	return c;
+}
+
+void
+cl_putn(struct cl *c, const void *p, size_t n)
+{
+	dyn_put(&c->out, p, n);
+}
+
+void
+cl_put(struct cl *c, const char *text)
+{
+	cl_putn(c, text, strlen(text));
+}
+
+void
+cl_shut(struct cl *c)
+{
+	c->shut = true;
+}
+
+void
+cl_close(struct cl *c, bool abort_it)
+{
+	const struct io *io = world_io(c->host);
+
+	if (c->fd < 0)
+		return;
+	io->ops->close(io->ctx, c->fd, abort_it);
+	c->fd = -1;
+}
+
+bool
+cl_has(const struct cl *c, const char *text)
+{
+	return dyn_has(&c->in, text);
+}
+
+/* Where the body at `in` ends; SIZE_MAX if it is not whole. What it was is
+ * put into c->body. */
+static size_t
+take_body(struct cl *c, const struct http_head *h, struct slice in)
+{
+	struct chunk_dec d = { 0 };
+	size_t at = 0;
+
+	c->body.n = 0;
+	dyn_put(&c->body, "", 0);
+	if (h->body == HTTP_BODY_LENGTH && in.n < h->length)
+		return SIZE_MAX;
+	if (h->body == HTTP_BODY_CLOSE && !c->eof)
+		return SIZE_MAX;
+	if (h->body != HTTP_BODY_CHUNKED) {
+		at = h->body == HTTP_BODY_NONE ? 0 :
+		    h->body == HTTP_BODY_LENGTH ? (size_t)h->length : in.n;
+		dyn_put(&c->body, in.p, at);
+		return at;
+	}
+	for (;;) {
+		struct chunk_ev ev;
+		size_t used = 0;
+		enum err e = chunk_next(&d, slice_from(in, at), &used, &ev);
+
+		if (e == E_MORE)
+			return SIZE_MAX;
+		MUST(e == E_OK);
+		at += used;
+		if (ev.what == CHUNK_DATA)
+			dyn_put(&c->body, ev.data.p, ev.data.n);
+		if (ev.what == CHUNK_DONE)
+			return at;
+	}
+}
+
+unsigned
+cl_take(struct cl *c, bool to_head)
+{
+	static struct http_field fields[HTTP_FIELDS_MAX];
+	struct http_head h = { .fields = fields };
+	struct http_scan scan = { 0 };
+	struct slice in = slice_of(c->in.p, c->in.n);
+	size_t used = 0, body;
+	enum err e = E_MORE;
+
+	c->status = 0;
+	if (in.n > 0)
+		e = http_response_parse(&h, &scan, to_head ? HTTP_TO_HEAD :
+		    HTTP_TO_OTHER, in, &used);
+	if (e == E_MORE)
+		return 0;
+	if (e != E_OK)
+		fprintf(stderr, "%s\n%s\n", err_name(e), c->in.p);
+	MUST(e == E_OK);
+	body = take_body(c, &h, slice_from(in, used));
+	if (body == SIZE_MAX)
+		return 0;
+	c->status = h.status;
+	dyn_set(&c->head, in.p, used);
+	dyn_drop(&c->in, used + body);
+	c->taken += used + body;
+	return c->status;
+}
+
+unsigned
+cl_ask(struct cl *c, const char *request)
+{
+	cl_put(c, request);
+	rig_settle(c->g);
+	return cl_take(c, strncmp(request, "HEAD ", 5) == 0);
+}
+
+bool
+cl_body_has(const struct cl *c, const char *text)
+{
+	return dyn_has(&c->body, text);
+}
+
+bool
+cl_head_has(const struct cl *c, const char *text)
+{
+	return dyn_has(&c->head, text);
+}
+
+/* The value of a cookie that the answer sets, with its name in front. */
+static void
+take_cookie(const struct cl *c, const char *name, char *out, size_t cap)
+{
+	char line[64];
+	const char *p, *end;
+
+	snprintf(line, sizeof line, "Set-Cookie: %s=", name);
+	p = strstr(c->head.p, line);
+	MUST(p != NULL);
+	p += strlen("Set-Cookie: ");
+	end = strchr(p, ';');
+	MUST(end != NULL && (size_t)(end - p) < cap);
+	memcpy(out, p, (size_t)(end - p));
+	out[end - p] = 0;
+}
+
+void
+rig_login(struct rig *g, const char *ip)
+{
+	static const char body[] = "{\"password\":\"" RIG_PASSWORD "\"}";
+	struct cl *c = cl_new(g, ip, NULL);
+	char req[400];
+
+	snprintf(req, sizeof req, "POST /_adit/api/auth/login HTTP/1.1\r\n"
+	    "Host: " RIG_MAIN "\r\nContent-Type: application/json\r\n"
+	    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+	    strlen(body), body);
+	MUST(cl_ask(c, req) == 200);
+	take_cookie(c, "adit", g->cookie, sizeof g->cookie);
+	take_cookie(c, "adit-device", g->device, sizeof g->device);
+	cl_close(c, false);
+}
+
+/* ---- agents: the engine's side ---- */
+
+static struct as *
+as_of(struct tunnel_stream *ts)
+{
+	return ts->owner;
+}
+
+static void
+as_app(struct as *s)
+{
+	if (s->a->app != NULL)
+		s->a->app(s);
+}
+
+static void
+put_text(char *out, size_t cap, struct slice s)
+{
+	MUST(s.n < cap);
+	if (s.n > 0)
+		memcpy(out, s.p, s.n);
+	out[s.n] = 0;
+}
+
+static struct tunnel_stream *
+ag_open(void *owner, const struct frame_open *o, enum reset_code *refuse)
+{
+	struct ag *a = owner;
+	struct as *s = get_mem(sizeof *s);
+
+	(void)refuse;
+	s->ts.owner = s;
+	s->a = a;
+	s->n = ++a->nstreams;
+	s->next = a->streams;
+	a->streams = s;
+	put_text(s->app, sizeof s->app, o->app);
+	put_text(s->client, sizeof s->client, o->client);
+	put_text(s->user, sizeof s->user, o->user);
+	put_text(s->scheme, sizeof s->scheme, o->scheme);
+	return &s->ts;
+}
+
+static enum tunnel_pull
+ag_pull(void *owner, struct tunnel_stream *ts, uint8_t *dst, size_t max,
+    size_t *n, enum reset_code *code)
+{
+	struct as *s = as_of(ts);
+
+	(void)owner;
+	(void)code;
+	*n = min_size(max, s->out.n);
+	if (*n > 0)
+		memcpy(dst, s->out.p, *n);
+	dyn_drop(&s->out, *n);
+	if (s->out.n > 0)
+		return PULL_MORE;
+	return s->out_end ? PULL_END : PULL_WAIT;
+}
+
+static void
+ag_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n)
+{
+	struct as *s = as_of(ts);
+
+	(void)owner;
+	dyn_put(&s->in, p, n);
+	s->got += n;
+	s->came_ms = world_now(s->a->g->w);
+	if (s->hold)
+		s->unread += n;
+	else
+		tunnel_consumed(ts, n, s->came_ms);
+	as_app(s);
+}
+
+static void
+ag_end(void *owner, struct tunnel_stream *ts)
+{
+	struct as *s = as_of(ts);
+
+	(void)owner;
+	s->in_end = true;
+	s->over_ms = world_now(s->a->g->w);
+	as_app(s);
+}
+
+static void
+ag_stop(void *owner, struct tunnel_stream *ts)
+{
+	(void)owner;
+	as_of(ts)->stopped = true;
+}
+
+static void
+ag_was_reset(void *owner, struct tunnel_stream *ts, enum reset_code code)
+{
+	struct as *s = as_of(ts);
+
+	(void)owner;
+	s->was_reset = true;
+	s->code = code;
+	s->over_ms = world_now(s->a->g->w);
+}
+
+static void
+ag_closed(void *owner, struct tunnel_stream *ts)
+{
+	(void)owner;
+	as_of(ts)->closed = true;
+}
+
+static void
+ag_welcome(struct ag *a, struct slice json)
+{
+	static struct welcome w;
+
+	MUST(welcome_parse(&w, json) == E_OK);
+	if (w.refused) {
+		a->refused = true;
+		put_text(a->code, sizeof a->code, w.code);
+		tunnel_close(&a->t, CLOSE_REFUSED);
+		return;
+	}
+	a->welcomed = true;
+	tunnel_welcomed(&a->t, &w.limits);
+}
+
+static void
+ag_hello(void *owner, struct slice json)
+{
+	struct ag *a = owner;
+
+	dyn_set(&a->welcome, json.p, json.n);
+	if (!a->hold_welcome)
+		ag_welcome(a, json);
+}
+
+void
+ag_confirm(struct ag *a)
+{
+	a->hold_welcome = false;
+	MUST(a->welcome.n > 0);
+	ag_welcome(a, slice_of(a->welcome.p, a->welcome.n));
+}
+
+static void
+ag_confirmed(void *owner)
+{
+	((struct ag *)owner)->confirmed = true;
+}
+
+static void
+ag_goaway(void *owner, enum goaway_reason reason, uint32_t deadline_ms)
+{
+	(void)reason;
+	(void)deadline_ms;
+	((struct ag *)owner)->goaway = true;
+}
+
+static const struct tunnel_ops ag_ops = {
+	.hello = ag_hello, .confirmed = ag_confirmed, .open = ag_open,
+	.pull = ag_pull, .data = ag_data, .end = ag_end, .stop = ag_stop,
+	.reset = ag_was_reset, .closed = ag_closed, .goaway = ag_goaway,
+};
+
+/* ---- agents: their connection ---- */
+
+void
+ag_drop(struct ag *a, bool abort_it)
+{
+	const struct io *io = world_io(a->host);
+
+	if (a->fd < 0)
+		return;
+	io->ops->close(io->ctx, a->fd, abort_it);
+	a->fd = -1;
+	a->end_ms = world_now(a->g->w);
+	if (a->has_tunnel) {
+		a->close_code = tunnel_close_code(&a->t);
+		tunnel_free(&a->t, RESET_BROKEN);
+	}
+	a->has_tunnel = false;
+	MUST(a->blocks.reserved == 0 && a->blocks.pool.used == 0);
+}
+
+static void
+ag_begin(struct ag *a)
+{
+	struct tunnel_cfg cfg = {
+		.role = TUNNEL_AGENT, .ops = &ag_ops, .owner = a,
+		.blocks = &a->blocks, .log = world_log(a->g->w),
+		.ours = a->limits, .ring_max = 1024 * 1024,
+		.hello_ms = HELLO_DEADLINE_MS, .seed = 99,
+		.hash = a->hash, .hash_n = RIG_HASH,
+	};
+	static uint8_t area[HELLO_MAX];
+	struct buf b = BUF_ON(area);
+
+	memset(a->hash, 0, sizeof a->hash);
+	MUST(tunnel_init(&a->t, &cfg, world_now(a->g->w)) == E_OK);
+	a->has_tunnel = true;
+	a->hello.limits = a->limits;
+	MUST(hello_put(&b, &a->hello));
+	if (a->hello_text != NULL)
+		tunnel_text(&a->t, slice_of(a->hello_text,
+		    strlen(a->hello_text)));
+	else if (!a->no_hello)
+		tunnel_text(&a->t, buf_slice(&b));
+}
+
+static void
+ag_take(struct ag *a, uint8_t *p, size_t n, const struct io *io)
+{
+	char *end;
+	size_t used;
+
+	if (a->has_tunnel) {
+		a->err = tunnel_input(&a->t, p, n, io->now_ms);
+		tunnel_check(&a->t);
+		return;
+	}
+	dyn_put(&a->head, p, n);
+	end = memmem(a->head.p, a->head.n, "\r\n\r\n", 4);
+	if (end == NULL || a->status != 0)
+		return;
+	a->status = (unsigned)atoi(a->head.p + 9);
+	if (a->status != 101)
+		return;
+	used = (size_t)(end - a->head.p) + 4;
+	ag_begin(a);
+	if (used < a->head.n)
+		ag_take(a, (uint8_t *)a->head.p + used, a->head.n - used, io);
+}
+
+static void
+ag_write(struct ag *a, const struct io *io)
+{
+	while (a->wr && a->has_tunnel) {
+		size_t n = tunnel_output(&a->t, io->scratch, IO_SCRATCH,
+		    io->now_ms);
+		int64_t k;
+
+		if (n == 0)
+			return;
+		k = io_write(io, a->fd, slice_of(io->scratch, n));
+		if (k < 0)
+			a->wr = false;
+		k = k < 0 ? 0 : k;
+		if ((size_t)k < n)
+			tunnel_unsent(&a->t, slice_of(io->scratch + k,
+			    n - (size_t)k));
+	}
+}
+
+static void
+ag_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	struct ag *a = arg;
+
+	if (a->fd < 0)
+		return;
+	if (ev->flags & (EV_READ | EV_HUP))
+		a->rd = true;
+	if (ev->flags & EV_WRITE)
+		a->wr = io->ops->connected(io->ctx, a->fd) == 0;
+}
+
+static uint64_t
+ag_step(void *arg, const struct io *io)
+{
+	struct ag *a = arg;
+	uint64_t due = UINT64_MAX;
+
+	while (a->fd >= 0 && a->rd) {
+		int64_t n = io_read(io, a->fd, io->scratch, IO_SCRATCH);
+
+		if (n == IO_AGAIN)
+			a->rd = false;
+		else if (n <= 0)
+			ag_drop(a, false);
+		else
+			ag_take(a, io->scratch, (size_t)n, io);
+	}
+	if (a->has_tunnel)
+		a->err = tunnel_step(&a->t, io->now_ms, &due);
+	ag_write(a, io);
+	if (a->has_tunnel && a->wr && tunnel_wants(&a->t, io->now_ms))
+		return io->now_ms;
+	if (a->has_tunnel && tunnel_state(&a->t) == TUNNEL_CLOSED &&
+	    !tunnel_wants(&a->t, io->now_ms))
+		ag_drop(a, false);
+	return due;
+}
+
+struct ag *
+ag_new(struct rig *g, const char *ip, const char *name)
+{
+	struct ag *a = get_mem(sizeof *a);
+
+	a->g = g;
+	a->next = g->ags;
+	g->ags = a;
+	a->fd = -1;
+	a->host = world_host(g->w, name, ip);
+	a->arena = arena_new((size_t)64 << 20);
+	blocks_init(&a->blocks, &a->arena, 1, 2000);
+	a->limits = (struct tunnel_limits){ 1024, WINDOW_INITIAL,
+		1025 * WINDOW_INITIAL };
+	a->hello = (struct hello){ .start = true, .version = SL("0.0.0"),
+		.name = slice_of(name, strlen(name)), .napps = 1 };
+	a->hello.apps[0] = (struct hello_app){ .name = SL("web"),
+		.kind = APP_HTTP };
+	for (size_t i = 0; i < sizeof a->hello.instance; i++)
+		a->hello.instance[i] = (uint8_t)world_below(g->w, 256);
+	return a;
+}
+
+void
+ag_dial(struct ag *a)
+{
+	static const char head[] = "GET /tunnel HTTP/1.1\r\n"
+	    "Host: " RIG_MAIN "\r\nConnection: Upgrade\r\n"
+	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	    "Sec-WebSocket-Protocol: adit.tunnel.1\r\n"
+	    "Authorization: Bearer " RIG_TOKEN "\r\n\r\n";
+	const struct io *io = world_io(a->host);
+	size_t done = 0;
+
+	MUST(a->fd < 0);
+	a->welcomed = a->confirmed = a->refused = a->goaway = false;
+	a->rd = a->wr = false;
+	a->status = 0;
+	a->head.n = a->welcome.n = 0;
+	a->err = E_OK;
+	a->fd = world_dial(a->host, RIG_MAIN);
+	while (io->ops->connected(io->ctx, a->fd) != 0)
+		world_run(a->g->w, 1);
+	world_program(a->host, ag_event, ag_step, a);
+	io->ops->watch(io->ctx, a->fd, 1);
+	while (done < sizeof head - 1) {
+		int64_t n = io_write(io, a->fd, slice_of(head + done,
+		    sizeof head - 1 - done));
+
+		MUST(n > 0 || n == IO_AGAIN);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	a->wr = true;
+}
+
+struct ag *
+ag_up(struct rig *g, const char *ip, const char *name)
+{
+	struct ag *a = ag_new(g, ip, name);
+
+	ag_dial(a);
+	for (int i = 0; i < 100 && !a->confirmed; i++)
+		rig_run(g, 10);
+	MUST(a->confirmed);
+	return a;
+}
+
+struct as *
+ag_stream(const struct ag *a, unsigned n)
+{
+	struct as *s = a->streams;
+
+	while (s != NULL && s->n != n)
+		s = s->next;
+	return s;
+}
+
+struct as *
+ag_last(const struct ag *a)
+{
+	return a->streams;
+}
+
+void
+as_sayn(struct as *s, const void *p, size_t n)
+{
+	dyn_put(&s->out, p, n);
+	tunnel_ready(&s->ts);
+}
+
+void
+as_say(struct as *s, const char *text)
+{
+	as_sayn(s, text, strlen(text));
+}
+
+void
+as_end(struct as *s)
+{
+	s->out_end = true;
+	tunnel_ready(&s->ts);
+}
+
+void
+as_reset(struct as *s, enum reset_code code)
+{
+	s->did_reset = true;
+	tunnel_reset(&s->ts, code);
+}
+
+void
+as_stop(struct as *s)
+{
+	tunnel_stop(&s->ts);
+}
+
+void
+as_read(struct as *s)
+{
+	uint64_t n = s->unread;
+
+	s->hold = false;
+	s->unread = 0;
+	tunnel_consumed(&s->ts, (size_t)n, world_now(s->a->g->w));
+}
+
+bool
+as_has(const struct as *s, const char *text)
+{
+	return dyn_has(&s->in, text);
+}
+
+/* ---- the end ---- */
+
+static void
+free_agent(struct ag *a)
+{
+	while (a->streams != NULL) {
+		struct as *s = a->streams;
+
+		a->streams = s->next;
+		dyn_free(&s->in);
+		dyn_free(&s->out);
+		free(s->own);
+		free(s);
+	}
+	dyn_free(&a->head);
+	dyn_free(&a->welcome);
+	arena_end(&a->arena);
+	free(a);
+}
+
+static void
+free_client(struct cl *c)
+{
+	dyn_free(&c->in);
+	dyn_free(&c->out);
+	dyn_free(&c->head);
+	dyn_free(&c->body);
+	free(c);
+}
+
+void
+rig_close(struct rig *g)
+{
+	for (struct cl *c = g->cls; c != NULL; c = c->next)
+		cl_close(c, true);
+	rig_run(g, ORPHAN_MS + 2000);
+	rig_zero(g, true);
+	for (struct ag *a = g->ags; a != NULL; a = a->next)
+		ag_drop(a, false);
+	rig_run(g, LINGER_MS + 1000);
+	rig_zero(g, false);
+	world_program(g->host, NULL, NULL, NULL);
+	while (g->cls != NULL) {
+		struct cl *c = g->cls;
+
+		g->cls = c->next;
+		free_client(c);
+	}
+	while (g->ags != NULL) {
+		struct ag *a = g->ags;
+
+		g->ags = a->next;
+		free_agent(a);
+	}
+	world_free(g->w);
+	arena_end(&g->arena);
+	keeper_wipe(g->keeper);
+	free(g->keeper);
+}
