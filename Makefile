@@ -65,10 +65,12 @@ MUSL    := $(subst -gnu,-musl,$(TRIPLE))
 MUSLDIR := /usr/lib/$(MUSL)
 CC_MUSL  = $(TRIPLE)-gcc -specs $(MUSLDIR)/musl-gcc.specs
 BEARSSL := /usr/lib/$(TRIPLE)/libbearssl.a
-CFLAGS  ?= -O2
-MUSL_FLAGS = $(BASE_FLAGS) $(CFLAGS) -g -fPIE -fstack-protector-strong \
+# Speed where every byte passes, size elsewhere: the binary has a limit.
+HOT      = base codec crypto net tunnel
+optimise = $(or $(CFLAGS),$(if $(filter $(HOT:%=src/%/%),$(1)),-O2,-Os))
+MUSL_FLAGS = $(BASE_FLAGS) $(call optimise,$<) -g -fPIE -fstack-protector-strong \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-	-ffile-prefix-map=$(CURDIR)=. -isystem $(BUILD)/musl
+	-ffile-prefix-map=$(CURDIR)=. -isystem tools/musl -isystem $(BUILD)/musl
 MUSL_LINK = -static -nostartfiles -Wl,-pie,--no-dynamic-linker \
 	-Wl,-z,text,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections \
 	-Wl,--build-id=none
@@ -171,10 +173,13 @@ $(BUILD)/asan/libadit.a: $(ASAN_OBJ)
 
 $(BUILD)/asan/test_%: $(BUILD)/asan/tests/unit/test_%.o $(BUILD)/asan/libadit.a
 	$(call say,link $@)
-	$(Q)$(ASAN) $(LINK_test_$*) -o $@ $^ -lcmocka $(BEARSSL)
+	$(Q)$(ASAN) $(LINK_test_$*) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	    -lcmocka $(BEARSSL)
 
 # Tests that run in the virtual world.
 $(BUILD)/asan/test_agent: $(BUILD)/asan/tests/sim/world.o
+$(BUILD)/asan/test_relay: $(BUILD)/asan/tests/sim/world.o \
+    $(BUILD)/asan/tests/sim/rig.o
 
 # Calls that these tests make fail or stop at.
 LINK_test_data = $(foreach f,openat write fsync close linkat renameat unlinkat,\
@@ -229,7 +234,11 @@ $(BUILD)/clang/libadit.a: $(FUZZ_OBJ)
 
 $(BUILD)/clang/fuzz_%: $(BUILD)/clang/fuzz/fuzz_%.o $(BUILD)/clang/libadit.a
 	$(call say,link $@)
-	$(Q)$(CLANG) -fsanitize=fuzzer -o $@ $^ $(BEARSSL)
+	$(Q)$(CLANG) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	    $(BEARSSL)
+
+$(BUILD)/clang/fuzz_relay: $(BUILD)/clang/tests/sim/world.o \
+    $(BUILD)/clang/tests/sim/rig.o
 
 clang: $(patsubst %.c,$(BUILD)/clang/%.o,$(SRC)) $(FUZZ)
 
