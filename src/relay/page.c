@@ -297,7 +297,7 @@ put_app_url(struct buf *b, struct relay *r, const struct remote *l,
 	uint8_t area[NAME_BYTES];
 	struct buf full = BUF_ON(area);
 
-	if (r->cfg->root.n > 0 && remote_find_app(r, r->cfg->root, &i) == l &&
+	if (site_root(r).n > 0 && remote_find_app(r, site_root(r), &i) == l &&
 	    &l->apps[i] == app) {
 		if (r->site.main)
 			return buf_lit(b, "/");

@@ -354,6 +354,7 @@ struct relay {
 	uint64_t started_wall_ms, started_ms;
 	uint64_t tls_until_s;           /* 0: no TLS of our own */
 	uint64_t remote_seq;
+	struct name first_app;          /* see site_roots_first */
 	uint32_t ask_seq;
 	bool stopping;                  /* readiness is denied, agents told */
 	bool cut;                       /* and the time for that is over */
@@ -411,6 +412,11 @@ enum err site_find(struct relay *r, const struct client *c,
 bool site_same_origin(const struct relay *r, const struct site *site,
     const struct http_head *h);
 bool site_is_navigation(const struct http_head *h);
+/* The app that the main site serves, empty for the dashboard. */
+struct slice site_root(const struct relay *r);
+/* No setting gives apps an address, and none has the main site yet: the first
+ * one to connect gets it. */
+bool site_roots_first(const struct relay *r);
 /* "https://host" of the site as the client sees it. */
 bool site_put_origin(struct buf *b, const struct site *site);
 /* The URL to go to by https from --listen-http; E_HTTP_HOST: a host that is

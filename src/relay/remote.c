@@ -348,7 +348,8 @@ welcome_urls(struct remote *l, struct welcome *w, struct buf *area)
 		struct slice name = name_slice(&l->apps[i].name);
 		bool ok;
 
-		if (slice_eq(name, r->cfg->root))
+		if (slice_eq(name, site_root(r)) ||
+		    (i == 0 && site_roots_first(r)))
 			ok = site_put_main(area, r, &any);
 		else
 			ok = site_put_app(area, r, &any, name);
@@ -484,6 +485,12 @@ remote_confirmed(void *owner)
 	LOGF(r->log, LOG_INFO, "relay", "agent connected",
 	    log_s("agent", name_slice(&l->name)),
 	    log_u("apps", l->napps));
+	if (l->napps > 0 && site_roots_first(r)) {
+		r->first_app = l->apps[0].name;
+		LOGF(r->log, LOG_INFO, "relay", "the main site serves the "
+		    "first app; --root says otherwise",
+		    log_s("app", name_slice(&r->first_app)));
+	}
 }
 
 /* A name has two draining sessions at most: a third ends the oldest. */

@@ -122,12 +122,33 @@ site_set_aud(struct site *site, struct slice text)
 	site->aud_n = (uint16_t)b.n;
 }
 
+struct slice
+site_root(const struct relay *r)
+{
+	if (r->cfg->root.n == 0)
+		return name_slice(&r->first_app);
+	return slice_eq(r->cfg->root, SL("dashboard")) ? SL("") : r->cfg->root;
+}
+
+bool
+site_roots_first(const struct relay *r)
+{
+	if (r->cfg->root.n > 0 || r->cfg->app_domain.n > 0 ||
+	    r->first_app.n > 0)
+		return false;
+	for (size_t i = 0; i < r->cfg->nlistens; i++) {
+		if (r->cfg->listens[i].kind != LISTEN_MAIN)
+			return false;
+	}
+	return true;
+}
+
 static void
 site_main(const struct relay *r, struct site *site)
 {
 	site->main = true;
-	site->app = r->cfg->root;
-	site->kind = r->cfg->root.n > 0 ? SITE_SHARED : SITE_DASHBOARD;
+	site->app = site_root(r);
+	site->kind = site->app.n > 0 ? SITE_SHARED : SITE_DASHBOARD;
 	site_set_aud(site, SL("main"));
 }
 
