@@ -55,7 +55,7 @@ session_live(const struct tunnel *t)
 void
 session_fail(struct tunnel *t, enum err e, uint16_t code)
 {
-	assert(e != E_OK && t->pulling == NULL);
+	assert(e != E_OK);
 	if (t->state == TUNNEL_CLOSED)
 		return;
 	LOGF(t->cfg.log, LOG_DEBUG, "tunnel", "closed",
@@ -240,7 +240,7 @@ session_put(struct tunnel *t, const struct frame *f)
 	size_t room;
 	uint8_t *p;
 
-	if (t->pulling != NULL || !session_live(t))
+	if (t->in_pull || !session_live(t))     /* its room is lent out */
 		return false;
 	p = ring_room(&t->ring, t->cfg.blocks, CONTROL_WANT, false, &room);
 	if (p == NULL)

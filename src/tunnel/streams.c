@@ -216,7 +216,8 @@ detach(struct tunnel_stream *s)
 	struct tunnel *t = s->tunnel;
 	void *owner = s->owner;
 
-	assert(s != t->pulling);
+	if (s == t->pulling)
+		t->pulling = NULL;      /* by its own pull, which looks */
 	list_leave(s);
 	ctl_leave(s);
 	if (s->id != 0) {
@@ -628,6 +629,20 @@ turn(struct tunnel *t)
 	return NULL;
 }
 
+/* What a pull of s brought is n bytes at p, in the ring but for its head. */
+static void
+pulled(struct tunnel_stream *s, uint8_t *p, size_t n)
+{
+	struct tunnel *t = s->tunnel;
+
+	frame_put_head(p, FRAME_DATA, s->id);
+	s->send_credit -= (uint32_t)n;
+	t->send_credit -= (uint32_t)n;
+	s->deficit -= (int32_t)(n + FRAME_HEAD_BYTES);
+	t->bytes_out += n;
+	t->frames_out++;
+}
+
 /* Pull from s into the ring. False: no room there. */
 static bool
 pull(struct tunnel_stream *s, size_t max)
@@ -645,25 +660,24 @@ pull(struct tunnel_stream *s, size_t max)
 	max = min_size(max, room - FRAME_HEAD_BYTES);
 	max = min_size(max, FRAME_DATA_MAX);
 	t->pulling = s;
+	t->in_pull = true;
 	set_ready(s, false);
 	what = t->cfg.ops->pull(t->cfg.owner, s, p + FRAME_HEAD_BYTES, max, &n,
 	    &code);
-	assert(n <= max && (n > 0 || what != PULL_MORE));
-	t->pulling = NULL;
-	if (what == PULL_MORE)
-		set_ready(s, true);
-	if (what == PULL_RESET)
+	t->in_pull = false;
+	if (t->pulling == NULL || what == PULL_RESET)
 		n = 0;
-	if (n > 0) {
-		frame_put_head(p, FRAME_DATA, s->id);
-		s->send_credit -= (uint32_t)n;
-		t->send_credit -= (uint32_t)n;
-		s->deficit -= (int32_t)(n + FRAME_HEAD_BYTES);
-		t->bytes_out += n;
-		t->frames_out++;
-	}
+	assert(n <= max && (n > 0 || what != PULL_MORE ||
+	    t->pulling == NULL));
+	if (n > 0)
+		pulled(s, p, n);
 	ring_commit(&t->ring, t->cfg.blocks, n > 0 ? n + FRAME_HEAD_BYTES : 0);
-	if (what == PULL_END) {
+	if (t->pulling == NULL)
+		return true;            /* the stream, or all, ended in it */
+	t->pulling = NULL;
+	if (what == PULL_MORE) {
+		set_ready(s, true);
+	} else if (what == PULL_END) {
 		list_leave(s);
 		s->flags |= F_END_DUE;
 		streams_ctl(s);
@@ -683,7 +697,8 @@ streams_put_data(struct tunnel *t, size_t max)
 
 		if (s == NULL || !pull(s, max))
 			return false;
-		if (t->ring.put > before || t->ctl.first != NULL)
+		if (t->ring.put > before || t->ctl.first != NULL ||
+		    t->resets.n > 0)
 			return true;
 	}
 	return false;

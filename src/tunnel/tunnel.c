@@ -86,7 +86,7 @@ tunnel_free(struct tunnel *t, enum reset_code code)
 
 	if (b == NULL)
 		return;
-	assert(t->pulling == NULL);
+	assert(!t->in_pull);
 	session_fail(t, E_EOF, 0);
 	streams_drop(t, code);
 	receive_free(t);

@@ -117,11 +117,12 @@ enum tunnel_pull {
 
 /*
  * What the owner does. `owner` is the one given to tunnel_init. None of these
- * may call tunnel_free, _input, _output, _unsent or _step. `opening`, `pull`
- * and `window` only answer: they call nothing that could end their own stream
- * or the session (pull says PULL_RESET). The others may call any other
- * function of this file. After `closed` or `reset` the stream is detached and
- * the owner's to free. Slices are valid during the call only.
+ * may call tunnel_free, _input, _output, _unsent or _step. `opening` and
+ * `window` only answer: they call nothing that could end their own stream or
+ * the session. The others may call any other function of this file; what a
+ * pull says that ended its own stream is not looked at. After `closed` or
+ * `reset` the stream is detached and the owner's to free. Slices are valid
+ * during the call only.
  */
 struct tunnel_ops {
 	/* A text message arrived in TUNNEL_HELLO: hello (relay), welcome or
@@ -147,8 +148,9 @@ struct tunnel_ops {
 	    uint8_t *dst, size_t max, size_t *n, enum reset_code *code);
 	/* Bytes arrived on s: the owner takes them all now (it reserved the
 	 * window) and reports tunnel_consumed when they have left. The bytes
-	 * are writable and valid during the call only. They come as they
-	 * arrive, not frame by frame. Not called after tunnel_stop. */
+	 * are writable, and always a part of what was given to tunnel_input.
+	 * They come as they arrive, not frame by frame. Not called after
+	 * tunnel_stop. */
 	void (*data)(void *owner, struct tunnel_stream *s, uint8_t *p,
 	    size_t n);
 	/* The peer will send no more on s. */
@@ -270,7 +272,8 @@ struct tunnel {
 	struct tunnel_list ctl;         /* control frames due */
 	struct chain resets;            /* RESETs that found no room */
 	uint32_t nready;                /* in a list and with bytes */
-	struct tunnel_stream *pulling;
+	struct tunnel_stream *pulling;  /* NULL once it has ended */
+	bool in_pull;
 
 	uint32_t send_credit;           /* of the session */
 	uint32_t recv_window;           /* granted for the session, unused */

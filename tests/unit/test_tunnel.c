@@ -754,6 +754,57 @@ a_pull_that_fails_resets_the_stream(void **state)
 	pair_free(w);
 }
 
+static struct tunnel_ops odd_ops;
+static bool odd_close;
+
+static enum tunnel_pull
+odd_pull(void *owner, struct tunnel_stream *s, uint8_t *dst, size_t max,
+    size_t *n, enum reset_code *code)
+{
+	struct side *d = owner;
+
+	UNUSED(code);
+	memset(dst, 'x', max);
+	*n = max;
+	d->fate[rec_of(s)->uid].did_reset = true;
+	if (odd_close)
+		tunnel_close(&d->t, CLOSE_DONE);
+	else
+		tunnel_reset(s, RESET_CANCELLED);
+	return PULL_MORE;
+}
+
+/* A pull may find out that all is over; what it gave then goes nowhere. */
+static void
+a_pull_may_end_its_own_stream_or_all(void **state)
+{
+	UNUSED(state);
+	for (int all = 0; all < 2; all++) {
+		struct pair *w = pair_new(1);
+		struct rec *c;
+
+		odd_ops = pair_ops;
+		odd_ops.pull = odd_pull;
+		odd_close = all;
+		w->relay.cfg.ops = &odd_ops;
+		pair_begin(w);
+		pair_quiet(w);
+		c = open_settled(w, 100);
+		pair_quiet(w);
+		tunnel_ready(&c->s);
+		pair_out(&w->relay, SIZE_MAX);
+		assert_null(c->s.tunnel);
+		assert_string_equal(piped(&w->relay), all ? "" : "R");
+		c->used = false;
+		pair_settle(w);
+		tunnel_check(&w->relay.t);
+		assert_true(w->agent.fate[0].was_reset);
+		assert_int_equal(agents(w, c) == NULL, true);
+		assert_int_equal(w->agent.fate[0].got, 0);
+		pair_free(w);
+	}
+}
+
 /* --- go-away ------------------------------------------------------------ */
 
 static void
@@ -1169,6 +1220,7 @@ main(void)
 		cmocka_unit_test(a_reset_overtakes_what_was_not_sent),
 		cmocka_unit_test(stop_is_answered_with_end),
 		cmocka_unit_test(a_pull_that_fails_resets_the_stream),
+		cmocka_unit_test(a_pull_may_end_its_own_stream_or_all),
 		cmocka_unit_test(
 		    a_relay_that_goes_away_drains_and_closes_with_4000),
 		cmocka_unit_test(an_open_that_crosses_a_goaway_is_served),
