@@ -28,9 +28,14 @@ export async function openBrowser(options = {}) {
 	});
 	context.on('weberror', (e) => browser.faults.push(String(e.error())));
 	context.on('console', (m) => {
-		// What a page must not do: break its own Content-Security-Policy.
-		if (/Content.Security.Policy/i.test(m.text()))
+		// What a page must not do: break its own Content-Security-Policy, or
+		// name a file that is not what it says.
+		if (/Content.Security.Policy|MIME type/i.test(m.text()))
 			browser.faults.push(m.text());
+	});
+	context.on('response', (response) => {
+		if (response.status() >= 400 && response.url().includes('/_adit/assets/'))
+			browser.faults.push(`${response.status()} ${response.url()}`);
 	});
 	return browser;
 }
