@@ -18,7 +18,7 @@
 
 #define NUMBER_MAX ((UINT64_C(1) << 53) - 1)    /* exact in every JSON */
 
-/* Printable ASCII but space, quote and backslash; at most n_max. */
+/* Printable ASCII but space, `"`, `\` and `<`; at most n_max. */
 static bool
 plain_text(struct json v, size_t n_max, struct slice *out)
 {
@@ -28,7 +28,7 @@ plain_text(struct json v, size_t n_max, struct slice *out)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '"' ||
-		    s.p[i] == '\\')
+		    s.p[i] == '\\' || s.p[i] == '<')
 			return false;
 	*out = s;
 	return true;

@@ -307,6 +307,8 @@ static const struct change welcomes[] = {
 	{ "a url that is a number", "\"https://web.apps.example/\"", "1",
 	    false },
 	{ "a url with a space", "apps.example", "apps example", false },
+	{ "a url that a writer has to escape", "apps.example", "apps<example",
+	    false },
 	{ "no limits", "\"limits\"", "\"limit\"", false },
 	{ "a limit missing", "\"window\":65536,", "", false },
 };
