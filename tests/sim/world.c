@@ -53,6 +53,8 @@ struct end {
 	bool broken;            /* a reset arrived, or the connect failed */
 	uint64_t broken_at;     /* when it will be */
 	uint64_t open_at;       /* when it is decided */
+	bool securing;          /* TLS: the handshake is not decided */
+	uint64_t secure_at;     /* when it is */
 	size_t send_max;
 	struct watch watch;
 	struct pipe out;
@@ -143,6 +145,9 @@ struct world {
 	struct pending *pending, **pending_end;
 	uint32_t resolve_ms;
 	unsigned resolves;
+	uint32_t tls_ms;
+	const char *tls_why;
+	char tls_host[64];
 	uint16_t port;          /* next ephemeral one */
 	struct log log;
 	char *lines;
@@ -399,6 +404,19 @@ unsigned
 world_resolves(const struct world *w)
 {
 	return w->resolves;
+}
+
+void
+world_tls(struct world *w, uint32_t ms, const char *why)
+{
+	w->tls_ms = ms;
+	w->tls_why = why;
+}
+
+const char *
+world_tls_host(const struct world *w)
+{
+	return w->tls_host;
 }
 
 void
@@ -746,6 +764,8 @@ conn_due(const struct world *w, const struct wconn *c)
 		const struct end *e = &c->e[i];
 		const struct pipe *p = &e->out;
 
+		if (e->securing && e->secure_at > w->now_ms)
+			due = min_u64(due, e->secure_at);
 		due = min_u64(due, min_u64(e->open_at, e->broken_at));
 		if (p->nsegs > 0)
 			due = min_u64(due, p->segs[0].at_ms);
@@ -845,6 +865,7 @@ op_read(void *ctx, int fd, uint8_t *p, size_t n)
 	size_t have = (size_t)(in->arrived - in->read);
 
 	WANT(n > 0, "a read of nothing");
+	WANT(!e->securing, "a read before the TLS handshake was decided");
 	if (op_fails(h))
 		return op_broke(h, fd);
 	if (!chance(h->w, h->w->cfg.again_pm)) {
@@ -886,6 +907,7 @@ op_writev(void *ctx, int fd, const struct slice *v, size_t n)
 	if (e->broken || e->out.fin_queued)
 		return IO_FAIL;
 	WANT(e->open, "a write before the connect was decided");
+	WANT(!e->securing, "a write before the TLS handshake was decided");
 	if (op_fails(h))
 		return op_broke(h, fd);
 	if (chance(h->w, h->w->cfg.short_pm) && room > 0)
@@ -973,7 +995,12 @@ op_connected(void *ctx, int fd)
 		return (int)op_broke(h, fd);
 	if (e->broken)
 		return IO_FAIL;
-	if (e->open)
+	if (e->securing && h->w->now_ms >= e->secure_at) {
+		e->securing = false;
+		if (h->w->tls_why != NULL)
+			return (int)op_broke(h, fd);
+	}
+	if (e->open && !e->securing)
 		return 0;
 	e->watch.armed_w = true;
 	return IO_AGAIN;
@@ -1035,6 +1062,35 @@ op_bulk(void *ctx, int fd)
 	struct end *e = end_get(ctx, fd);
 
 	e->send_max = min_size(e->send_max, LOWAT);
+}
+
+/* TLS without TLS: it takes its time and goes well or not. */
+static bool
+op_tls(void *ctx, int fd, struct slice host)
+{
+	struct world_host *h = ctx;
+	struct end *e = end_get(h, fd);
+
+	if (op_fails(h))
+		return false;
+	WANT(e->open && !e->securing, "TLS before the connection");
+	snprintf(h->w->tls_host, sizeof h->w->tls_host, "%.*s", (int)host.n,
+	    (const char *)host.p);
+	e->securing = true;
+	e->secure_at = h->w->now_ms + h->w->tls_ms;
+	e->watch.armed_w = true;
+	h->w->moved = true;
+	return true;
+}
+
+static void
+op_why(void *ctx, int fd, struct buf *b)
+{
+	struct world_host *h = ctx;
+	const char *why = h->w->tls_why;
+
+	end_get(h, fd);
+	buf_put(b, text(why != NULL ? why : "the connection broke"));
 }
 
 static struct pending *
@@ -1120,7 +1176,7 @@ static const struct io_ops world_ops = {
 	.connect = op_connect, .connected = op_connected, .watch = op_watch,
 	.shutdown = op_shutdown, .close = op_close, .bulk = op_bulk,
 	.resolve = op_resolve, .random = op_random, .ask = op_ask,
-	.save = op_save,
+	.save = op_save, .tls = op_tls, .why = op_why,
 };
 
 /* ---- hosts ---- */
@@ -1333,8 +1389,10 @@ fd_event(struct world_host *h, int fd)
 		wa = &e->watch;
 		hup = e->broken || in->fin_arrived;
 		r = e->open && (in->arrived > in->read || hup);
-		wr = e->broken ||
-		    (e->open && send_room(e) * 4 >= e->send_max);
+		wr = e->broken || (e->securing ?
+		    h->w->now_ms >= e->secure_at :
+		    e->open && send_room(e) * 4 >= e->send_max);
+		r = r && (e->broken || !e->securing);
 	} else {
 		return 0;
 	}
@@ -1596,6 +1654,7 @@ world_new(const struct world_cfg *cfg)
 	w->port = 40000;
 	w->pending_end = &w->pending;
 	w->resolve_ms = 1;
+	w->tls_ms = 4;
 	w->lines = get_mem(LOG_KEEP + 1);
 	w->log = (struct log){ .sink = log_sink, .ctx = w, .level = LOG_TRACE };
 	w->show = getenv("ADIT_WORLD_LOG") != NULL;

@@ -96,6 +96,11 @@ unsigned world_resolves(const struct world *w);
 enum world_fate { FATE_NONE, FATE_REFUSED, FATE_UNREACHABLE, FATE_SILENCE };
 void world_fate(struct world *w, const char *where, enum world_fate fate);
 
+/* TLS is only pretended: a handshake takes ms and then goes well, or (why not
+ * NULL) fails for that reason. The name that was last to be verified. */
+void world_tls(struct world *w, uint32_t ms, const char *why);
+const char *world_tls_host(const struct world *w);
+
 /* Faults of what exists between two hosts (b NULL: any other host). */
 void world_cut(struct world *w, struct world_host *a, struct world_host *b);
 /* No byte, end or reset arrives either way until it is called with false. */

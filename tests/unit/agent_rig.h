@@ -754,6 +754,151 @@ app_sim_free(struct app_sim *a)
 	}
 }
 
+/* ---- a proxy ---- */
+
+/* One side of a connection through it. */
+struct pside {
+	int fd;                         /* -1: none */
+	bool rd, wr, ended;
+	uint8_t buf[2000];              /* read, for the other side */
+	size_t n;
+};
+
+struct proxy_sim {
+	struct world *w;
+	struct world_host *host;
+	int listen;
+	const char *answer;
+	char head[1024];                /* of the last request */
+	size_t nhead;
+	bool open;
+	struct pside side[2];           /* 0 the agent's, 1 the relay's */
+};
+
+static uint64_t proxy_sim_step(void *arg, const struct io *io);
+
+static void
+proxy_sim_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	struct proxy_sim *p = arg;
+	struct addr peer;
+	int fd;
+
+	if (ev->who > 1) {
+		struct pside *s = &p->side[ev->who - 2];
+
+		if (s->fd < 0)
+			return;
+		s->rd = s->rd || (ev->flags & (EV_READ | EV_HUP)) != 0;
+		s->wr = s->wr || ((ev->flags & EV_WRITE) != 0 &&
+		    io->ops->connected(io->ctx, s->fd) == 0);
+		return;
+	}
+	while ((fd = io->ops->accept(io->ctx, p->listen, &peer)) >= 0) {
+		for (int i = 0; i < 2; i++) {
+			if (p->nhead > 0 && p->side[i].fd >= 0)
+				io->ops->close(io->ctx, p->side[i].fd, true);
+			p->side[i] = (struct pside){ .fd = -1 };
+		}
+		p->nhead = 0;
+		p->open = false;
+		p->side[0].fd = fd;
+		io->ops->watch(io->ctx, fd, 2);
+	}
+}
+
+static void
+proxy_sim_head(struct proxy_sim *p, const struct io *io)
+{
+	struct pside *s = &p->side[0];
+
+	while (s->rd && !p->open) {
+		int64_t n = io_read(io, s->fd, (uint8_t *)p->head + p->nhead,
+		    1);
+
+		if (n <= 0) {
+			s->rd = false;
+			if (n != IO_AGAIN) {
+				io->ops->close(io->ctx, s->fd, true);
+				s->fd = -1;
+			}
+			return;
+		}
+		p->nhead++;
+		p->head[p->nhead] = 0;
+		if (strstr(p->head, "\r\n\r\n") == NULL)
+			continue;
+		p->open = true;
+		if (p->answer == NULL)
+			return;
+		io_write(io, s->fd, slice_of(p->answer, strlen(p->answer)));
+		if (strstr(p->answer, " 200 ") == NULL)
+			return;
+		p->side[1].fd = world_dial(p->host, RELAY_AT);
+		io->ops->watch(io->ctx, p->side[1].fd, 3);
+	}
+}
+
+/* Move bytes from one side to the other. */
+static void
+proxy_sim_move(struct proxy_sim *p, int from, const struct io *io)
+{
+	struct pside *a = &p->side[from], *b = &p->side[!from];
+
+	while (a->fd >= 0 && b->fd >= 0 && b->wr && (a->n > 0 || a->rd)) {
+		if (a->n == 0) {
+			int64_t n = io_read(io, a->fd, a->buf, sizeof a->buf);
+
+			if (n <= 0)
+				a->rd = false;
+			if (n == IO_EOF)
+				io->ops->shutdown(io->ctx, b->fd);
+			if (n <= 0)
+				return;
+			a->n = (size_t)n;
+		}
+		while (a->n > 0) {
+			int64_t n = io_write(io, b->fd,
+			    slice_of(a->buf, a->n));
+
+			if (n < 0) {
+				b->wr = false;
+				return;
+			}
+			memmove(a->buf, a->buf + n, a->n - (size_t)n);
+			a->n -= (size_t)n;
+		}
+	}
+}
+
+static uint64_t
+proxy_sim_step(void *arg, const struct io *io)
+{
+	struct proxy_sim *p = arg;
+
+	if (p->side[0].fd >= 0 && !p->open)
+		proxy_sim_head(p, io);
+	if (p->open) {
+		proxy_sim_move(p, 0, io);
+		proxy_sim_move(p, 1, io);
+	}
+	return UINT64_MAX;
+}
+
+static void
+proxy_sim_up(struct proxy_sim *p, struct world *w)
+{
+	const struct io *io;
+
+	*p = (struct proxy_sim){ .w = w, .side = { { .fd = -1 }, { .fd = -1 } },
+		.answer = "HTTP/1.1 200 Connection established\r\n\r\n" };
+	p->host = world_host(w, "proxy", "203.0.113.77");
+	p->listen = world_listen(p->host, "203.0.113.77:3128");
+	io = world_io(p->host);
+	io->ops->watch(io->ctx, p->listen, 1);
+	world_program(p->host, proxy_sim_event, proxy_sim_step, p);
+}
+
 /* ---- the agent in its world ---- */
 
 struct rig {

@@ -314,6 +314,87 @@ gives_up_a_silent_address_and_a_silent_resolver(void **state)
 	rig_end(&rig, 3000);
 }
 
+static void
+by_https_the_token_waits_for_the_relay_to_be_verified(void **state)
+{
+	struct rig rig;
+	struct world_cfg wc = world_gentle(40);
+
+	(void)state;
+	rig_new(&rig, &wc);
+	rig.cfg.secure = true;
+	rig.cfg.tls_host = SL("relay.test");
+	world_tls(rig.w, 4, "the certificate has expired");
+	rig_start(&rig);
+	world_run(rig.w, 60);
+	assert_true(world_log_has(rig.w, "the certificate has expired"));
+	assert_true(world_log_has(rig.w, "retry"));
+	assert_int_equal(rig.relay.conns->nhead, 0);
+	assert_string_equal(world_tls_host(rig.w), "relay.test");
+	world_tls(rig.w, 3600000, NULL);
+	world_run(rig.w, AGENT_SECURE_MS + 3000);
+	assert_true(world_log_has(rig.w, "no TLS handshake in time"));
+	for (struct rconn *c = rig.relay.conns; c != NULL; c = c->next)
+		assert_int_equal(c->nhead, 0);
+	world_tls(rig.w, 4, NULL);
+	assert_true(world_until(rig.w, rig_served, &rig, 20000));
+	rig_end(&rig, 3000);
+}
+
+static void
+a_proxy_is_asked_first(void **state)
+{
+	static const struct { const char *answer, *logged; } bad[] = {
+		{ "HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n",
+		    "USER:PASSWORD@HOST:PORT" },
+		{ "HTTP/1.1 403 x\r\n\r\n", "does not allow" },
+		{ "HTTP/1.1 502 x\r\n\r\n", "cannot reach the relay" },
+		{ "HTTP/1.1 404 x\r\n\r\n", "refused to connect" },
+		{ "HTTP/1.1 200 x\r\n\r\nmore", "not one to CONNECT" },
+		{ "SSH-2.0\r\n", "not one to CONNECT" },
+		{ NULL, "no answer of the proxy in time" },
+	};
+	struct proxy_sim proxy;
+	struct rstream *s;
+	struct rig rig;
+
+	(void)state;
+	for (size_t i = 0; i <= sizeof bad / sizeof bad[0]; i++) {
+		struct world_cfg wc = i % 2 ? world_rough(i) : world_gentle(i);
+
+		rig_new(&rig, &wc);
+		rig_app(&rig, "web", "127.0.0.1:3000", ECHO);
+		proxy_sim_up(&proxy, rig.w);
+		rig.cfg.secure = true;
+		rig.cfg.tls_host = SL("relay.test");
+		rig.cfg.proxy_host = SL("203.0.113.77");
+		rig.cfg.proxy_port = 3128;
+		assert_true(secret_set(&rig.cfg.proxy_login, SL("a:b")));
+		if (i < sizeof bad / sizeof bad[0]) {
+			proxy.answer = bad[i].answer;
+			rig_start(&rig);
+			world_run(rig.w, bad[i].answer == NULL ?
+			    AGENT_UPGRADE_MS + 100 : 90);
+			if (!world_log_has(rig.w, bad[i].logged))
+				fail_msg("%zu: %s\n%s", i, bad[i].logged,
+				    world_log_text(rig.w));
+			assert_true(world_log_has(rig.w, "retry"));
+			assert_true(rig.relay.conns == NULL ||
+			    rig.relay.conns->nhead == 0);
+			rig_end(&rig, 2000);
+			continue;
+		}
+		rig_serve(&rig);
+		assert_string_equal(proxy.head, "CONNECT relay.test:4000 "
+		    "HTTP/1.1\r\nHost: relay.test:4000\r\n"
+		    "Proxy-Authorization: Basic YTpi\r\n\r\n");
+		s = relay_sim_open(rig.relay.conns, "web", 50000, true);
+		world_run(rig.w, 2000);
+		assert_true(s->closed && s->in_n == 50000 && !s->in_bad);
+		rig_end(&rig, 3000);
+	}
+}
+
 /* ---- what may come instead of a welcome ---- */
 
 #define JSON_ANSWER(status, n, body)                                    \
@@ -1532,6 +1613,8 @@ main(int argc, char **argv)
 		T(resolves_the_name_at_each_try),
 		T(tries_all_addresses_in_turn),
 		T(gives_up_a_silent_address_and_a_silent_resolver),
+		T(by_https_the_token_waits_for_the_relay_to_be_verified),
+		T(a_proxy_is_asked_first),
 		T(tells_final_refusals_from_the_rest),
 		T(an_endless_answer_is_cut_off),
 		T(a_slow_answer_is_waited_for_and_a_missing_one_not),
