@@ -178,7 +178,7 @@ $(BUILD)/asan/test_%: $(BUILD)/asan/tests/unit/test_%.o $(BUILD)/asan/libadit.a
 
 # Tests that run in the virtual world.
 $(BUILD)/asan/test_agent: $(BUILD)/asan/tests/sim/world.o
-$(BUILD)/asan/test_relay: $(BUILD)/asan/tests/sim/world.o \
+$(filter $(BUILD)/asan/test_relay%,$(UNIT)): $(BUILD)/asan/tests/sim/world.o \
     $(BUILD)/asan/tests/sim/rig.o
 
 # Calls that these tests make fail or stop at.

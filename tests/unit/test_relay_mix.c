@@ -1,0 +1,337 @@
+/*
+ * Random exchanges in rough worlds, each from its seed: clients ask in every
+ * form, an app answers in every form with the bytes that it got, and whatever
+ * is cut where, each body arrives whole, in order, and at the right client.
+ * Odd seeds have faults too: apps that break off, agents that are cut; then a
+ * client may be told so, but what it gets of a body is still a prefix.
+ * ADIT_SEED=n runs that seed alone; with ADIT_WORLD_LOG it shows the log.
+ */
+#include "relay_test.h"
+
+enum { PEOPLE = 6, SEEDS = 12, BODY_MOST = 200 * 1024 };
+
+enum form { F_LENGTH, F_CHUNKED, F_CLOSE, F_FORMS };
+
+/* What a client waits for. */
+struct want {
+	struct cl *c;
+	bool out, head, closes;
+	struct dyn body;
+	unsigned done;
+	uint64_t since_ms;
+};
+
+static struct want wants[PEOPLE];
+static bool faults;
+
+static uint64_t
+below(uint64_t n)
+{
+	return world_below(g.w, n);
+}
+
+static void
+put_str(struct dyn *d, const char *s)
+{
+	dyn_put(d, s, strlen(s));
+}
+
+/* ---- the app ---- */
+
+static void
+put_chunks(struct dyn *d, struct slice body)
+{
+	char line[40];
+
+	while (body.n > 0) {
+		struct slice part = slice_head(body, 1 + below(9000));
+
+		snprintf(line, sizeof line, "%zx%s\r\n", part.n,
+		    below(2) ? "" : ";a=b");
+		put_str(d, line);
+		dyn_put(d, part.p, part.n);
+		put_str(d, "\r\n");
+		body = slice_from(body, part.n);
+	}
+	put_str(d, below(2) ? "0\r\n\r\n" : "0\r\nX-End: yes\r\n\r\n");
+}
+
+static void
+app_answer(struct as *s, const struct http_head *h, struct slice body)
+{
+	unsigned form = (unsigned)(h->target.p[1] - '0');
+	struct dyn d = { 0 };
+	char head[200];
+
+	if (below(4) == 0)
+		put_str(&d, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+	put_str(&d, "HTTP/1.1 200 OK\r\n");
+	if (form == F_LENGTH) {
+		snprintf(head, sizeof head, "Content-Length: %zu\r\n\r\n",
+		    body.n);
+		put_str(&d, head);
+	} else {
+		put_str(&d, form == F_CHUNKED ?
+		    "Transfer-Encoding: chunked\r\n\r\n" :
+		    "Connection: close\r\n\r\n");
+	}
+	if (h->verb == HTTP_V_HEAD)
+		body.n = 0;
+	else if (form == F_CHUNKED)
+		put_chunks(&d, body);
+	if (form != F_CHUNKED)
+		dyn_put(&d, body.p, body.n);
+	if (faults && below(10) == 0)
+		d.n = below(d.n);
+	if (d.n > 0)
+		as_sayn(s, d.p, d.n);
+	if (form == F_CLOSE)
+		as_end(s);
+	free(d.p);
+}
+
+/* An app that breaks off, now that it has said something. */
+static void
+fault(void)
+{
+	struct as *s = web->streams;
+
+	if (below(150) == 0) {
+		ag_drop(web, below(2) == 0);
+		return;
+	}
+	if (web->fd < 0 && below(5) == 0)
+		ag_dial(web);
+	for (unsigned n = (unsigned)below(8); n > 0 && s != NULL; n--)
+		s = s->next;
+	if (s == NULL || s->ts.tunnel == NULL || below(6) != 0)
+		return;
+	switch (below(3)) {
+	case 0:
+		as_reset(s, (enum reset_code)(1 + below(RESET_CODES - 1)));
+		break;
+	case 1:
+		as_stop(s);
+		break;
+	default:
+		as_end(s);
+	}
+}
+
+/* The body at `in`, decoded; false if it is not whole. *n: where it ends. */
+static bool
+app_body(const struct http_head *h, struct slice in, struct dyn *out, size_t *n)
+{
+	struct chunk_dec d = { 0 };
+
+	*n = 0;
+	if (h->body == HTTP_BODY_LENGTH) {
+		if (in.n < h->length)
+			return false;
+		*n = (size_t)h->length;
+		dyn_put(out, in.p, *n);
+	}
+	while (h->body == HTTP_BODY_CHUNKED) {
+		struct chunk_ev ev;
+		size_t used;
+		enum err e = chunk_next(&d, slice_from(in, *n), &used, &ev);
+
+		if (e == E_MORE)
+			return false;
+		assert_int_equal(e, E_OK);
+		*n += used;
+		if (ev.what == CHUNK_DATA)
+			dyn_put(out, ev.data.p, ev.data.n);
+		if (ev.what == CHUNK_DONE)
+			break;
+	}
+	return true;
+}
+
+static void
+mix_app(struct as *s)
+{
+	static struct http_field fields[HTTP_FIELDS_MAX];
+
+	if (s->in_end && !s->out_end)
+		as_end(s);
+	while (s->in.n > 0) {
+		struct http_head h = { .fields = fields };
+		struct http_scan scan = { 0 };
+		struct slice in = slice_of(s->in.p, s->in.n);
+		struct dyn body = { 0 };
+		size_t used, n;
+		enum err e = http_request_parse(&h, &scan, in, &used);
+
+		if (e == E_MORE)
+			return;
+		assert_int_equal(e, E_OK);
+		if (app_body(&h, slice_from(in, used), &body, &n)) {
+			app_answer(s, &h, slice_of(body.p, body.n));
+			dyn_drop(&s->in, used + n);
+		} else {
+			n = SIZE_MAX;
+		}
+		free(body.p);
+		if (n == SIZE_MAX)
+			return;
+	}
+}
+
+/* ---- the clients ---- */
+
+static void
+fill(struct dyn *d, size_t n)
+{
+	uint8_t x = (uint8_t)below(256);
+
+	d->n = 0;
+	dyn_put(d, "", 0);
+	for (size_t i = 0; i < n; i++) {
+		uint8_t b = (uint8_t)(x + i * 7 + (i >> 8));
+
+		dyn_put(d, &b, 1);
+	}
+}
+
+static void
+ask(struct want *w)
+{
+	unsigned form = (unsigned)below(F_FORMS), with = (unsigned)below(3);
+	bool old = below(8) == 0;
+	struct dyn d = { 0 };
+	char line[3000];
+
+	w->head = with == 0 && below(3) == 0;
+	fill(&w->body, with == 0 ? 0 : below(4) == 0 ? below(BODY_MOST) :
+	    below(3000));
+	if (old && with == 2)
+		with = 1;
+	snprintf(line, sizeof line, "%s /%u HTTP/1.%d\r\n%sCookie: %s\r\n",
+	    w->head ? "HEAD" : with == 0 ? "GET" : "POST", form, !old, HOST,
+	    g.cookie);
+	put_str(&d, line);
+	snprintf(line, sizeof line, "Content-Length: %zu\r\n\r\n", w->body.n);
+	put_str(&d, with == 0 ? "\r\n" : with == 1 ? line :
+	    "Transfer-Encoding: chunked\r\n\r\n");
+	if (with == 2)
+		put_chunks(&d, slice_of(w->body.p, w->body.n));
+	else
+		dyn_put(&d, w->body.p, w->body.n);
+	cl_putn(w->c, d.p, d.n);
+	w->out = true;
+	w->closes = old || form == F_CLOSE;
+	w->since_ms = world_now(g.w);
+	free(d.p);
+}
+
+static void
+look(struct want *w)
+{
+	while (cl_take(w->c, w->head) >= 100 && w->c->status < 200)
+		;
+	if (w->c->status == 0) {
+		assert_true(faults || world_now(g.w) - w->since_ms < 60000);
+		/* Not before the answer was whole. */
+		assert_true(faults || !w->c->eof);
+		w->out = !w->c->eof;
+		return;
+	}
+	if (faults && w->c->status >= 502) {
+		assert_in_range(w->c->status, 502, 504);
+		w->out = false;
+		return;
+	}
+	assert_int_equal(w->c->status, 200);
+	if (faults && w->closes && !w->head) {
+		assert_true(w->c->body.n <= w->body.n);
+		w->body.n = w->c->body.n;
+	}
+	if (!w->head) {
+		assert_int_equal(w->c->body.n, w->body.n);
+		assert_memory_equal(w->c->body.p, w->body.p, w->body.n);
+	}
+	w->out = false;
+	w->done++;
+}
+
+static void
+turn(size_t i)
+{
+	struct want *w = &wants[i];
+	char ip[20];
+
+	snprintf(ip, sizeof ip, "198.51.100.%zu", 10 + i);
+	if (w->c == NULL || w->c->fd < 0 || (w->c->eof && !w->out)) {
+		if (w->c != NULL)
+			cl_close(w->c, false);
+		w->c = cl_new(&g, ip, NULL);
+		w->out = false;
+	}
+	if (!w->out) {
+		ask(w);
+		return;
+	}
+	if (below(60) == 0)
+		w->c->hold = !w->c->hold;
+	if (below(400) == 0) {
+		cl_close(w->c, below(2) == 0);
+		return;
+	}
+	if (w->c->hold) {
+		w->since_ms = world_now(g.w);
+		return;
+	}
+	look(w);
+}
+
+static void
+run_seed(uint64_t seed)
+{
+	struct world_cfg cfg = world_rough(seed);
+	unsigned done = 0;
+
+	if (getenv("ADIT_SEED") == NULL)
+		fprintf(stderr, "seed %llu\r", (unsigned long long)seed);
+	memset(wants, 0, sizeof wants);
+	faults = seed % 2 == 1;
+	rig_init(&g, &cfg);
+	g.quiet = getenv("ADIT_SEED") == NULL;
+	go_web();
+	web->app = mix_app;
+	for (int t = 0; t < 1500; t++) {
+		for (size_t i = 0; i < PEOPLE; i++)
+			turn(i);
+		if (faults)
+			fault();
+		rig_run(&g, 1 + below(20));
+	}
+	for (size_t i = 0; i < PEOPLE; i++) {
+		done += wants[i].done;
+		free(wants[i].body.p);
+	}
+	assert_true(done > 100);
+	rig_close(&g);
+}
+
+static void
+any_mix_arrives_whole(void **state)
+{
+	const char *one = getenv("ADIT_SEED");
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS && one == NULL; seed++)
+		run_seed(seed);
+	if (one != NULL)
+		run_seed(strtoull(one, NULL, 10));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_mix_arrives_whole),
+	};
+
+	return cmocka_run_group_tests_name("relay_mix", tests, NULL, NULL);
+}
