@@ -33,9 +33,11 @@ static uint16_t target_port;
 
 static void small_buffer(int fd)
 {
-	int n = SOCKET_BYTES;
+	int n = SOCKET_BYTES, one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof n);
+	/* A wire forwards what it has: no waiting for acknowledgements. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
 static void conn_close(struct conn *c)
