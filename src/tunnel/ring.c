@@ -79,7 +79,8 @@ ring_has_room(const struct ring *r, const struct blocks *b, size_t want,
 		return true;
 	if (!may_grow(r, data, &need))
 		return false;
-	return need <= r->reserved || b->reserved < b->pool.cap;
+	return need <= r->reserved ||
+	    need - r->reserved <= b->pool.cap - b->reserved;
 }
 
 /* Begin a block behind the tail. */

@@ -448,6 +448,8 @@ pair_out(struct side *d, size_t take)
 	size_t n = tunnel_output(&d->t, w->scratch, sizeof w->scratch,
 	    w->now_ms);
 
+	/* Or an owner would ask again for ever. */
+	MUST(n > 0 || !tunnel_wants(&d->t, w->now_ms));
 	if (take > room)
 		take = room;
 	if (take > n)
