@@ -36,6 +36,7 @@ enum {
 	AGENT_SECURE_MS = 10000,        /* for the TLS handshake */
 	AGENT_UPGRADE_MS = 10000,       /* for the answer to the handshake */
 	AGENT_CLOSE_MS = 1000,          /* for the relay to take our Close */
+	AGENT_QUIET_MS = 200,           /* for it to say Close when drained */
 	AGENT_LINGER_MS = 30000,        /* for an app to read what is left of
 	                                 * a stream, if it reads nothing */
 	AGENT_NAME_MS = 2000,           /* an app's name stays resolved */

@@ -551,7 +551,7 @@ closing_turn(struct link *l)
 	return TIMER_NEVER;
 }
 
-/* Go-away was said and nothing is left: the relay should close. */
+/* Go-away was said and nothing is left: the relay should close; else we. */
 static void
 watch_quiet(struct link *l)
 {
@@ -560,7 +560,7 @@ watch_quiet(struct link *l)
 	if (g->stopping && l->state == LINK_DRAINING && l->timer.pos == 0 &&
 	    tunnel_goaway_acked(&l->t) && tunnel_stats(&l->t).streams == 0)
 		timer_set(&g->timers, &l->timer, link_handle(l),
-		    g->io->now_ms + AGENT_CLOSE_MS);
+		    g->io->now_ms + AGENT_QUIET_MS);
 }
 
 uint64_t
