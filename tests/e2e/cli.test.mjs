@@ -108,7 +108,6 @@ describe('usage', { skip: needsRelay }, () => {
 	});
 
 	test('what belongs to another version is refused, not ignored', async () => {
-		await refused([...relay, '--tls-cert', 'x.pem', '--tls-key', 'x.key'], ['tls-cert']);
 		await refused(['agent', '--relay', 'http://127.0.0.1:9', '--app', 'ssh=tcp://127.0.0.1:22'], ['tcp']);
 		await refused(relay, ['TUNNEL_REGISTRATION_API_KEY'], { more: { TUNNEL_REGISTRATION_API_KEY: 'k'.repeat(40) } });
 	});

@@ -73,7 +73,7 @@ export async function startFront(kind, upstreamOf, options = {}) {
 		const folder = tempDir(kind);
 		mkdirSync(join(folder, 'home'));
 		const [command, args, ready] = make(folder, file, port, await upstreamOf(port, attempt), options);
-		// Caddy, asked politely, waits for every connection that is still open.
+		// nginx has workers to end; Caddy would wait for every open connection.
 		const proc = start(kind, command, args, {
 			stopBy: kind === 'caddy' ? 'SIGKILL' : 'SIGTERM',
 			cwd: folder,

@@ -68,7 +68,7 @@ const folders = new Set();
 
 process.on('exit', () => {
 	for (const child of children)
-		child.kill('SIGKILL');
+		child.kill(child.stopBy ?? 'SIGKILL');
 	for (const folder of folders)
 		rmSync(folder, { recursive: true, force: true });
 });
@@ -218,8 +218,11 @@ export class Proc extends EventEmitter {
 	}
 }
 
-export function start(name, command, args, { stopBy = 'SIGTERM', ...options } = {}) {
+// At the end nobody waits for goodbyes: the tests that are about stopping stop by
+// themselves.
+export function start(name, command, args, { stopBy = 'SIGKILL', ...options } = {}) {
 	const proc = new Proc(name, command, args, options);
+	proc.child.stopBy = stopBy;
 	onExit(() => proc.stop(stopBy));
 	return proc;
 }
