@@ -129,7 +129,7 @@ role_name(unsigned roles)
 		return "the relay";
 	if ((roles & CONF_AGENT) != 0)
 		return "the agent";
-	return "adit status";
+	return (roles & CONF_INIT) != 0 ? "adit init" : "adit status";
 }
 
 static bool
@@ -179,6 +179,8 @@ secret_for(struct conf *c, enum conf_id id)
 {
 	if (id == C_JWT_SECRET)
 		return &c->jwt;
+	if (id == C_PROXY)
+		return &c->proxy;
 	return id == C_PASSWORD ? &c->password : &c->token;
 }
 

@@ -24,18 +24,20 @@ enum conf_role {
 	CONF_AGENT = 2,
 	CONF_START = 4,
 	CONF_STATUS = 8,
+	CONF_INIT = 16,
 	CONF_RELAYS = CONF_RELAY | CONF_START,
 	CONF_AGENTS = CONF_AGENT | CONF_START,
 	CONF_BOTH = CONF_RELAY | CONF_AGENT | CONF_START,
 };
 
 enum conf_id {
-	C_CONFIG, C_CHECK, C_HELP, C_JSON,
+	C_CONFIG, C_CHECK, C_HELP, C_JSON, C_SELF_SIGNED, C_CERT_NAME,
 	C_LISTEN, C_SITE, C_HOST, C_PORT, C_DATA,   /* SITE: --listen with = */
 	C_JWT_SECRET, C_RELAY_TOKEN, C_TOKEN_FILE, C_PASSWORD, C_NO_LOGIN,
 	C_DOMAIN, C_APP_DOMAIN, C_APP_PORTS, C_ROOT, C_RESERVE, C_PUBLIC,
 	C_PUBLIC_URL, C_TRUST_PROXY,
-	C_RELAY, C_NAME, C_APP, C_HTTPS_PROXY,
+	C_TLS_CERT, C_TLS_KEY, C_LISTEN_HTTP,
+	C_RELAY, C_NAME, C_APP, C_CA, C_PIN, C_PROXY,
 	C_MEMORY, C_MAX_CONNECTIONS, C_MAX_PER_ADDRESS, C_MAX_AGENTS,
 	C_MAX_STREAMS,
 	C_HEAD_TIMEOUT, C_HELLO_TIMEOUT, C_FIRST_BYTE_TIMEOUT,
@@ -105,7 +107,7 @@ struct conf {
 	struct conf_value v[CONF_IDS];
 	struct conf_item items[CONF_ITEMS_MAX];
 	size_t nitems;
-	struct secret jwt, token, password;
+	struct secret jwt, token, password, proxy;
 	struct buf error;       /* the line for the person, without newline */
 	uint8_t error_area[CONF_ERROR_MAX];
 	uint8_t text[CONF_FILE_MAX];    /* strings of the file, unescaped */

@@ -5,6 +5,7 @@
 
 #include "app/value.h"
 #include "base/log.h"
+#include "crypto/cert.h"
 #include "state/strength.h"
 
 static const char *
@@ -13,6 +14,33 @@ check_listen(struct slice s)
 	struct value_listen l;
 
 	return value_listen(&l, s);
+}
+
+static const char *
+check_listen_http(struct slice s)
+{
+	struct value_listen l;
+	const char *why = value_listen(&l, s);
+
+	return why == NULL && l.named ? "it serves no site: it sends to "
+	    "https" : why;
+}
+
+static const char *
+check_pin(struct slice s)
+{
+	uint8_t pin[PIN_BYTES];
+
+	return pin_parse(pin, s) ? NULL :
+	    "want sha256: and 44 characters of base64";
+}
+
+static const char *
+check_proxy(struct slice s)
+{
+	struct value_proxy p;
+
+	return value_proxy(&p, s);
 }
 
 static const char *
@@ -109,9 +137,6 @@ check_jwt(struct slice s)
 	.id = C_LATER, .type = CONF_REFUSED, .roles = (roles_),         \
 	.flag = (flag_), .key = (key_), .env = (env_), .help = (help_) }
 
-static const char no_tls[] =
-    "not in this version: TLS; put a proxy that speaks it in front of the "
-    "relay";
 static const char no_channel[] = "not in this version: the message channel";
 static const char no_sandbox[] = "not in this version: the sandbox";
 static const char no_secret[] =
@@ -134,12 +159,27 @@ const struct conf_row conf_rows[] = {
 	    .min = 0, .max = 65535, .dflt = "4000",
 	    .help = "the main site's port, when --listen does not say; PORT "
 	    "counts if RELAY_PORT is not set" },
+	{ .id = C_TLS_CERT, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "tls-cert", .key = "tls_cert", .arg = "FILE",
+	    .help = "speak https with this certificate chain (PEM); read again "
+	    "when it changes or at SIGHUP. May be repeated: the one that fits "
+	    "the host name is used, else the first" },
+	{ .id = C_TLS_KEY, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "tls-key", .key = "tls_key", .arg = "FILE",
+	    .dflt = "the certificate's file",
+	    .help = "its private key (PEM; EC P-256 or P-384, or RSA); one "
+	    "for each --tls-cert, in the same order" },
+	{ .id = C_LISTEN_HTTP, .type = CONF_LIST, .roles = CONF_RELAYS,
+	    .flag = "listen-http", .key = "listen_http", .arg = "ADDR:PORT",
+	    .check = check_listen_http,
+	    .help = "listen there for plain http and send everybody to "
+	    "https" },
 	{ .id = C_RELAY, .type = CONF_TEXT,
 	    .roles = CONF_AGENT | CONF_STATUS,
 	    .flag = "relay", .key = "relay", .env = "RELAY_URL",
 	    .arg = "URL", .check = check_relay,
-	    .help = "the relay: http://HOST[:PORT] or ws://, with or "
-	    "without /tunnel" },
+	    .help = "the relay: https://HOST[:PORT] or wss://, or http:// or "
+	    "ws:// without encryption; with or without /tunnel" },
 	{ .id = C_APP, .type = CONF_LIST, .roles = CONF_AGENTS,
 	    .flag = "app", .key = "app", .arg = "[NAME=]TARGET[,OPTION]",
 	    .check = check_app,
@@ -151,11 +191,30 @@ const struct conf_row conf_rows[] = {
 	    .flag = "name", .key = "name", .arg = "NAME",
 	    .check = value_name, .dflt = "the host name",
 	    .help = "this agent's name" },
-	{ .id = C_HTTPS_PROXY, .type = CONF_TEXT, .roles = CONF_AGENT,
-	    .env = "HTTPS_PROXY", .env2 = "https_proxy", .arg = "URL",
-	    .help = "not used in this version, which reaches relays by http "
-	    "only; the agent says so when it is set" },
-	{ .id = C_DATA, .type = CONF_TEXT, .roles = CONF_BOTH,
+	{ .id = C_PIN, .type = CONF_LIST, .roles = CONF_AGENT | CONF_STATUS,
+	    .flag = "pin", .key = "pin", .arg = "sha256:BASE64",
+	    .check = check_pin,
+	    .help = "the relay's public key, as adit init --self-signed "
+	    "prints it; whoever has it is the relay, and no CA, name or date "
+	    "counts. May be given twice, for a change of keys" },
+	{ .id = C_CA, .type = CONF_TEXT, .roles = CONF_AGENT | CONF_STATUS,
+	    .flag = "ca", .key = "ca", .env = "SSL_CERT_FILE", .arg = "FILE",
+	    .dflt = "the system's",
+	    .help = "the certificate authorities to trust, as PEM" },
+	{ .id = C_PROXY, .type = CONF_SECRET, .roles = CONF_AGENT,
+	    .flag = "proxy", .key = "proxy", .env = "HTTPS_PROXY",
+	    .env2 = "https_proxy", .arg = "URL", .check = check_proxy,
+	    .help = "reach an https relay through this HTTP proxy (CONNECT): "
+	    "http://[USER:PASSWORD@]HOST:PORT" },
+	{ .id = C_SELF_SIGNED, .type = CONF_SWITCH, .roles = CONF_INIT,
+	    .flag = "self-signed",
+	    .help = "make a key and a certificate that it signs itself, for a "
+	    "relay without a domain" },
+	{ .id = C_CERT_NAME, .type = CONF_TEXT, .roles = CONF_INIT,
+	    .flag = "name", .arg = "HOST|IP", .check = value_domain,
+	    .dflt = "the host name",
+	    .help = "under what the relay will be reached" },
+	{ .id = C_DATA, .type = CONF_TEXT, .roles = CONF_BOTH | CONF_INIT,
 	    .flag = "data", .key = "data", .env = "ADIT_DATA", .arg = "DIR",
 	    .dflt = "./adit-data",
 	    .help = "the data directory; the relay uses DIR/relay, an agent "
@@ -284,16 +343,9 @@ const struct conf_row conf_rows[] = {
 	{ .id = C_JSON, .type = CONF_SWITCH, .roles = CONF_STATUS,
 	    .flag = "json", .help = "the answer as JSON, for programs" },
 	{ .id = C_HELP, .type = CONF_SWITCH,
-	    .roles = CONF_BOTH | CONF_STATUS, .flag = "help",
+	    .roles = CONF_BOTH | CONF_STATUS | CONF_INIT, .flag = "help",
 	    .help = "print this" },
 
-	LATER_ROW("tls-cert", "tls_cert", NULL, CONF_RELAYS, no_tls),
-	LATER_ROW("tls-key", "tls_key", NULL, CONF_RELAYS, no_tls),
-	LATER_ROW("listen-http", "listen_http", NULL, CONF_RELAYS, no_tls),
-	LATER_ROW("ca", "ca", NULL, CONF_AGENT, no_tls),
-	LATER_ROW("pin", "pin", NULL, CONF_AGENT, no_tls),
-	LATER_ROW("proxy", "proxy", NULL, CONF_AGENT,
-	    "not in this version: reaching the relay through a proxy"),
 	LATER_ROW("channel-key", "channel_key",
 	    "TUNNEL_REGISTRATION_API_KEY", CONF_RELAYS, no_channel),
 	LATER_ROW("channel-path", "channel_path", "WS_PATH", CONF_RELAYS,

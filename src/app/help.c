@@ -18,6 +18,7 @@ static const char all_text[] =
 "  relay     run the relay: the public address, the login, the dashboard\n"
 "  agent     offer apps of this machine through a relay\n"
 "  start     relay and agent together on this machine\n"
+"  init      make a certificate for a relay without a domain\n"
 "  status    ask a relay what is connected\n"
 "  version   print the version\n"
 "\n"
@@ -26,7 +27,7 @@ static const char all_text[] =
 "  RELAY_PASSWORD=... adit relay\n"
 "  RELAY_TOKEN=... adit agent --relay http://HOST:4000 --app 3000\n"
 "\n"
-"Not in this version: init, user, invite, token, rotate, connect, doctor.\n";
+"Not in this version: user, invite, token, rotate, connect, doctor.\n";
 
 static const char relay_text[] =
 "Usage: adit relay [OPTION]...\n"
@@ -54,6 +55,13 @@ static const char status_text[] =
 "agent is connected. It reads and writes no file.\n"
 "Exit code 0 if the relay answered, 1 if not.\n";
 
+static const char init_text[] =
+"Usage: adit init --self-signed [--name HOST|IP] [--data DIR]\n"
+"\n"
+"Makes a key and a certificate for a relay that has no domain, and prints the\n"
+"two commands that use them: agents know the relay by the pin of its key.\n"
+"A pair that is there already is kept, and its pin printed again.\n";
+
 static const char serve_end[] =
 "\n"
 "Each setting is a flag, a key in adit.json or an environment variable; a\n"
@@ -62,7 +70,8 @@ static const char serve_end[] =
 "ms, s, m, h or d.\n"
 "\n"
 "Signals: TERM and INT stop it when requests under way are done, a second\n"
-"one at once; USR1 lets an agent dial now; HUP does nothing yet.\n"
+"one at once; USR1 lets an agent dial now; HUP lets a relay read its\n"
+"certificates again.\n"
 "Exit codes: 0 asked to stop; 1 failed at run time; 2 usage or\n"
 "configuration; 3 the relay refused this agent's token or name; 4 a newer\n"
 "agent of the same name took over. 3 and 4 are final: do not restart.\n";
@@ -195,10 +204,11 @@ help_put(struct buf *b, enum conf_role role)
 {
 	put_c(b, role == CONF_RELAY ? relay_text :
 	    role == CONF_AGENT ? agent_text :
-	    role == CONF_START ? start_text : status_text);
+	    role == CONF_START ? start_text :
+	    role == CONF_INIT ? init_text : status_text);
 	put_rows(b, role, true, "\nOptions:\n");
 	put_rows(b, role, false, "\nIn the environment or the file only:\n");
-	if (role != CONF_STATUS)
+	if (role != CONF_STATUS && role != CONF_INIT)
 		put_c(b, serve_end);
 	assert(buf_ok(b));
 }

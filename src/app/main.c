@@ -53,8 +53,7 @@ static const struct command {
 	{ "help", help_cmd, NULL },
 	{ "--help", help_cmd, NULL },
 	{ "-h", help_cmd, NULL },
-	{ "init", NULL, "not in this version: accounts. adit relay makes what "
-	    "it needs at its first start; set RELAY_PASSWORD" },
+	{ "init", init_cmd, NULL },
 	{ "user", NULL, "not in this version: accounts; there is one "
 	    "password, RELAY_PASSWORD" },
 	{ "invite", NULL, "not in this version: accounts; there is one "

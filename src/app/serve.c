@@ -159,6 +159,18 @@ make_plans(struct serve *s)
 		if (agent_plan(&s->as.cfg, &s->aplan) != E_OK)
 			return plan_fault("the agent", s->aplan.bytes);
 	}
+	if (s->has_relay) {
+		int code = serve_certs(s);
+
+		if (code != EXIT_GO_ON)
+			return code;
+	}
+	if (s->as.cfg.secure) {
+		int code = serve_trust(s);
+
+		if (code != EXIT_GO_ON)
+			return code;
+	}
 	return read_token(s);
 }
 
@@ -284,6 +296,20 @@ descriptors(const struct serve *s)
 	return to_u32(n);
 }
 
+/* One pool for both roles; the relay's small records where there is one. */
+static void
+plan_tls(const struct serve *s, struct kernel_cfg *cfg)
+{
+	size_t item = kernel_tls_item_bytes(TLS_OUT_BULK_BYTES);
+
+	cfg->tls_out_bytes = s->certs.n > 0 ? TLS_OUT_BYTES :
+	    TLS_OUT_BULK_BYTES;
+	cfg->tls_server = s->certs.n > 0 ? &s->certs.server : NULL;
+	cfg->tls_trust = s->as.cfg.secure ? &s->trust.tls : NULL;
+	cfg->tls_max = (s->has_relay ? s->rplan.tls : 0) +
+	    to_u32(s->as.cfg.tls_bytes / item);
+}
+
 int
 serve_world(struct serve *s)
 {
@@ -296,8 +322,10 @@ serve_world(struct serve *s)
 		.ask_ctx = s,
 	};
 	struct resolve_cfg names = { .argv = s->cmd->title };
-	size_t bytes = kernel_bytes(&cfg);
+	size_t bytes;
 
+	plan_tls(s, &cfg);
+	bytes = kernel_bytes(&cfg);
 	s->log = (struct log){ .sink = log_line, .ctx = s,
 		.level = setup_log_level(&s->conf),
 		.json = setup_log_json(&s->conf) };
@@ -424,7 +452,7 @@ on_signal(void *ctx, const struct io *io, int signo)
 	else if (signo == SIGUSR1 && s->agent != NULL)
 		agent_dial_now(s->agent, agent_io(s, io));
 	else if (signo == SIGHUP)
-		LOGF(&s->log, LOG_INFO, "app", "SIGHUP: nothing to reload");
+		serve_tls_reload(s, io);
 }
 
 /* The agent has ended by itself. True if the program ends with it. */
@@ -449,7 +477,8 @@ on_step(void *ctx, const struct io *io)
 	int code;
 
 	if (s->relay != NULL)
-		due = relay_step(s->relay, io);
+		due = min_u64(relay_step(s->relay, io),
+		    serve_tls_step(s, io));
 	if (s->agent != NULL) {
 		due = min_u64(due, agent_step(s->agent, agent_io(s, io)));
 		code = agent_exit_code(s->agent);

@@ -9,7 +9,9 @@
 #include "app/cmd.h"
 #include "app/setup.h"
 #include "net/data.h"
+#include "net/certs.h"
 #include "net/loop.h"
+#include "net/trust.h"
 #include "state/keeper.h"
 
 struct serve {
@@ -30,6 +32,8 @@ struct serve {
 	struct loop loop;
 	struct data relay_data, agent_data;
 	struct keeper keeper;
+	struct certs certs;             /* the relay's, if it speaks TLS */
+	struct trust trust;             /* the agent's */
 	struct io_ops agent_ops;        /* kernel_ops, saving to agent_data */
 	struct io agent_io;
 	struct relay *relay;
@@ -67,6 +71,17 @@ void serve_relay_hello(struct serve *s);
 /* serve_agent.c: the data directory, the agent. */
 int serve_agent(struct serve *s);
 void serve_agent_hello(struct serve *s);
+
+/* serve_tls.c: read certificates, or what the agent trusts. Part of
+ * serve_settings, so that --check looks at them too. */
+int serve_certs(struct serve *s);
+int serve_trust(struct serve *s);
+/* An agent of this process trusts the relay's own key. */
+void serve_pin_self(struct serve *s);
+void serve_tls_hello(struct serve *s);
+/* Once a turn; when to come again. */
+uint64_t serve_tls_step(struct serve *s, const struct io *io);
+void serve_tls_reload(struct serve *s, const struct io *io);
 
 /* Open DATA/ROLE; errors are told. */
 int serve_data(struct data *d, struct slice path, struct slice role);

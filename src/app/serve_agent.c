@@ -89,11 +89,19 @@ serve_agent_hello(struct serve *s)
 	if (s->as.cfg.napps == 0)
 		LOGF(&s->log, LOG_WARN, "agent", "no app to offer: say "
 		    "--app PORT");
-	if (conf_is_set(&s->conf, C_HTTPS_PROXY))
+	if (conf_is_set(&s->conf, C_PROXY) && !s->as.cfg.secure)
 		LOGF(&s->log, LOG_WARN, "agent", "HTTPS_PROXY is set and not "
 		    "used: the relay is reached by http");
-	if (!on_this_machine(s->as.cfg.relay_host))
+	if (s->as.cfg.proxy_host.n > 0)
+		LOGF(&s->log, LOG_INFO, "agent", "through a proxy",
+		    log_s("host", s->as.cfg.proxy_host),
+		    log_u("port", s->as.cfg.proxy_port));
+	if (!s->as.cfg.secure && !on_this_machine(s->as.cfg.relay_host))
 		LOGF(&s->log, LOG_WARN, "agent", "plain http to the relay: "
 		    "the token and all content can be read on the way",
-		    log_s("relay", s->as.cfg.relay_host));
+		    log_s("relay", s->as.cfg.relay_host),
+		    log_c("end_it_there", "adit init --self-signed; "
+		    "adit relay --tls-cert FILE --tls-key FILE"),
+		    log_c("and_here", "adit agent --relay https://... "
+		    "--pin sha256:..."));
 }

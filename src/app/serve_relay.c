@@ -50,6 +50,7 @@ add_socket(struct serve *s, struct addr *at, enum listen_kind kind,
 	if (l->fd < 0)
 		return listen_fault(at, errno);
 	at->port = l->addr.port;
+	l->secure = s->certs.n > 0 && kind != LISTEN_REDIRECT;
 	cfg->nlistens++;
 	return EXIT_GO_ON;
 }
@@ -103,6 +104,9 @@ serve_listen(struct serve *s)
 
 		code = add_place(s, l, l->addr.port, kind);
 	}
+	for (size_t i = 0; i < rs->nhttp && code == EXIT_GO_ON; i++)
+		code = add_place(s, &rs->http[i], rs->http[i].addr.port,
+		    LISTEN_REDIRECT);
 	for (unsigned port = rs->port_first; rs->has_ports &&
 	    port <= rs->port_last && code == EXIT_GO_ON; port++)
 		for (size_t i = 0; i < rs->nmain && code == EXIT_GO_ON; i++)
@@ -205,6 +209,10 @@ open_relay(struct serve *s)
 	if (e != E_OK && e != E_EOF)
 		return serve_file_fault(EXIT_USAGE, s->rs.data, role_name,
 		    file, 0, strerror(s->relay_data.error));
+	for (size_t i = 0; i < s->rs.cfg.nlistens; i++)
+		if (s->rs.cfg.listens[i].secure)
+			kernel_listen_tls(&s->kernel,
+			    s->rs.cfg.listens[i].fd);
 	io_random(&s->loop.io, &s->rs.cfg.hash_seed,
 	    sizeof s->rs.cfg.hash_seed);
 	e = relay_new(&s->relay, &s->rs.cfg, &s->rplan, &s->arena, &s->log,
@@ -236,7 +244,8 @@ static const char *
 kind_text(enum listen_kind kind)
 {
 	return kind == LISTEN_MAIN ? "main" :
-	    kind == LISTEN_DASHBOARD ? "dashboard" : "app";
+	    kind == LISTEN_DASHBOARD ? "dashboard" :
+	    kind == LISTEN_REDIRECT ? "to https" : "app";
 }
 
 static void
@@ -263,7 +272,7 @@ say_listen(const struct serve *s, const struct relay_listen *l,
 		uint8_t area[ADDR_TEXT_MAX + 16];
 		struct buf b = BUF_ON(area);
 
-		urls_put(&b, &list[i]);
+		urls_put(&b, l->secure, &list[i]);
 		say_url(s, l, buf_slice(&b));
 		if (l->kind == LISTEN_MAIN && (best->family == ADDR_NONE ||
 		    (addr_loopback(best) && !addr_loopback(&list[i]))))
@@ -282,7 +291,7 @@ say_names(const struct serve *s, uint16_t port)
 		LOGF(&s->log, LOG_INFO, "relay", "open",
 		    log_s("url", cfg->public_url), log_c("site", "main"));
 	if (cfg->domain.n > 0) {
-		urls_put_name(&b, cfg->domain, port);
+		urls_put_name(&b, s->certs.n > 0, cfg->domain, port);
 		LOGF(&s->log, LOG_INFO, "relay", "open",
 		    log_s("url", buf_slice(&b)), log_c("site", "main"));
 	}
@@ -293,7 +302,7 @@ say_names(const struct serve *s, uint16_t port)
 		buf_reset(&b);
 		buf_lit(&n, "NAME.");
 		buf_put(&n, cfg->app_domain);
-		urls_put_name(&b, buf_slice(&n), port);
+		urls_put_name(&b, s->certs.n > 0, buf_slice(&n), port);
 		LOGF(&s->log, LOG_INFO, "relay", "apps",
 		    log_s("url", buf_slice(&b)));
 	}
@@ -311,9 +320,10 @@ say_agent(const struct serve *s, const struct addr *best)
 
 	buf_lit(&b, "adit agent --relay ");
 	if (s->rs.cfg.domain.n > 0)
-		urls_put_name(&b, s->rs.cfg.domain, best->port);
+		urls_put_name(&b, s->certs.n > 0, s->rs.cfg.domain,
+		    best->port);
 	else
-		urls_put(&b, best);
+		urls_put(&b, s->certs.n > 0, best);
 	buf_lit(&b, " --app 3000");
 	if (conf_is_set(&s->conf, C_RELAY_TOKEN))
 		LOGF(&s->log, LOG_INFO, "relay", "an agent joins with",
@@ -336,7 +346,8 @@ say_warnings(const struct serve *s)
 	for (size_t i = 0; i < cfg->nlistens; i++) {
 		const struct relay_listen *l = &cfg->listens[i];
 
-		beyond = beyond || !addr_loopback(&l->addr);
+		beyond = beyond || (!l->secure &&
+		    l->kind != LISTEN_REDIRECT && !addr_loopback(&l->addr));
 		sites = sites || l->kind == LISTEN_APP ||
 		    l->kind == LISTEN_PORT;
 	}
@@ -350,7 +361,11 @@ say_warnings(const struct serve *s)
 		LOGF(&s->log, LOG_WARN, "relay", "plain http beyond this "
 		    "machine: passwords, tokens and all content can be read "
 		    "on the way, unless a proxy in front speaks https and "
-		    "the relay listens on 127.0.0.1 only");
+		    "the relay listens on 127.0.0.1 only",
+		    log_c("end_it_here", "adit init --self-signed; adit relay "
+		    "--tls-cert FILE --tls-key FILE"),
+		    log_c("and_there", "adit agent --relay https://... --pin "
+		    "sha256:..."));
 }
 
 void
@@ -365,7 +380,9 @@ serve_relay_hello(struct serve *s)
 	    log_u("connections", p->connections), log_u("agents", p->agents),
 	    log_u("streams", p->streams), log_u("blocks", p->blocks),
 	    log_u("heads", p->heads_small), log_u("long_heads",
-	    p->heads_large));
+	    p->heads_large), log_u("tls", p->tls),
+	    log_u("tls_mib", p->tls_bytes >> 20));
+	serve_tls_hello(s);
 	if (s->token_made)
 		LOGF(&s->log, LOG_INFO, "relay", "made a token for agents",
 		    log_c("file", "relay-token"), log_s("data", s->rs.data));

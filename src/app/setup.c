@@ -8,6 +8,8 @@
 
 #include "base/num.h"
 
+enum { SETUP_TLS_LINKS = 5 };           /* tunnels, and one that closes */
+
 static uint32_t
 num32(const struct conf *c, enum conf_id id, uint64_t other)
 {
@@ -79,13 +81,48 @@ listens(struct setup_relay *s, struct conf *c)
 	value_ports(v->text, &s->port_first, &s->port_last);
 	if ((size_t)(s->port_last - s->port_first) >=
 	    SETUP_PORTS_MAX / s->nmain)
-		return conf_fail(c, v, "too many ports: 180 sockets at most, "
+		return conf_fail(c, v, "too many ports: 172 sockets at most, "
 		    "one for each port and address of the main site");
 	for (size_t i = 0; i < s->nlistens; i++)
 		if (s->listens[i].addr.port >= s->port_first &&
 		    s->listens[i].addr.port <= s->port_last)
 			return conf_fail(c, v,
 			    "a port of the range is listened on already");
+	return true;
+}
+
+/* ---- TLS of the relay ---- */
+
+static bool
+certs(struct setup_relay *s, struct conf *c)
+{
+	const struct conf_value *v;
+	size_t n = 0;
+
+	for (size_t at = 0; (v = conf_next(c, C_TLS_CERT, &at)) != NULL;) {
+		if (s->ncerts == CERTS_MAX)
+			return conf_fail(c, v, "too many: 8 at most");
+		s->certs[s->ncerts] = s->keys[s->ncerts] = v->text;
+		s->ncerts++;
+	}
+	for (size_t at = 0; (v = conf_next(c, C_TLS_KEY, &at)) != NULL;) {
+		if (n == s->ncerts)
+			return conf_fail(c, v, "a key without a --tls-cert");
+		s->keys[n++] = v->text;
+	}
+	if (n > 0 && n < s->ncerts)
+		return conf_refuse(c, "tls-key: give one for each tls-cert, "
+		    "in the same order, or none");
+	for (size_t at = 0; (v = conf_next(c, C_LISTEN_HTTP, &at)) != NULL;) {
+		if (s->ncerts == 0)
+			return conf_fail(c, v, "it sends people to https, "
+			    "which needs --tls-cert");
+		if (s->nhttp == SETUP_HTTP_MAX)
+			return conf_fail(c, v, "too many: 4 at most");
+		value_listen(&s->http[s->nhttp++], v->text);
+	}
+	if (s->ncerts > 0)
+		s->cfg.tls_item_bytes = kernel_tls_item_bytes(TLS_OUT_BYTES);
 	return true;
 }
 
@@ -192,8 +229,8 @@ setup_relay(struct setup_relay *s, struct conf *c)
 			return conf_fail(c, &c->v[C_PUBLIC_URL], "too long");
 		public_url(s, c->v[C_PUBLIC_URL].text);
 	}
-	return login(&s->cfg, c) && listens(s, c) && lists(&s->cfg, c) &&
-	    limits(&s->cfg, c);
+	return login(&s->cfg, c) && listens(s, c) && certs(s, c) &&
+	    lists(&s->cfg, c) && limits(&s->cfg, c);
 }
 
 /* ---- the agent ---- */
@@ -223,25 +260,41 @@ apps(struct agent_cfg *cfg, struct conf *c)
 	return true;
 }
 
+static uint64_t
+tls_bytes_of_links(void)
+{
+	return (uint64_t)SETUP_TLS_LINKS *
+	    kernel_tls_item_bytes(TLS_OUT_BULK_BYTES);
+}
+
 bool
 setup_agent_dial(struct setup_agent *s, struct conf *c,
     const struct conf_value *url)
 {
 	struct buf path = BUF_ON(s->path), text = BUF_ON(s->url);
 	struct value_relay r;
+	struct addr ip = { 0 };
 	const char *why = value_relay(&r, url->text);
 
 	if (why != NULL)
 		return conf_fail(c, url, why);
-	if (r.secure)
-		return conf_fail(c, url, "not in this version: TLS to the "
-		    "relay; use http:// or ws://");
+	if (r.secure && addr_parse_ip(&ip, r.host) && s->npins == 0 &&
+	    c->role != CONF_START)
+		return conf_fail(c, url, "an address cannot be checked "
+		    "against a certificate: give the relay's --pin, or its "
+		    "name");
+	if (!r.secure && s->npins > 0)
+		return conf_fail(c, url, "a pin is for https: without TLS "
+		    "nothing is verified");
+	s->cfg.secure = r.secure;
+	s->cfg.tls_host = addr_parse_ip(&ip, r.host) ? SL("") : r.host;
+	s->cfg.tls_bytes = r.secure ? tls_bytes_of_links() : 0;
 	s->cfg.relay_host = r.host;
 	s->cfg.relay_port = r.port;
 	s->cfg.relay_authority = r.authority;
 	buf_put(&path, r.prefix);
 	buf_lit(&path, "/tunnel");
-	buf_lit(&text, "ws://");
+	buf_put(&text, r.secure ? SL("wss://") : SL("ws://"));
 	buf_put(&text, r.authority);
 	buf_put(&text, buf_slice(&path));
 	if (!buf_ok(&path) || !buf_ok(&text))
@@ -249,6 +302,78 @@ setup_agent_dial(struct setup_agent *s, struct conf *c,
 	s->cfg.relay_path = buf_slice(&path);
 	s->cfg.relay_url = buf_slice(&text);
 	return true;
+}
+
+bool
+setup_pins(struct conf *c, uint8_t pins[TLS_PINS_MAX][PIN_BYTES], size_t *n)
+{
+	const struct conf_value *v;
+
+	for (size_t at = 0; (v = conf_next(c, C_PIN, &at)) != NULL;) {
+		if (*n == TLS_PINS_MAX)
+			return conf_fail(c, v, "two pins at most");
+		pin_parse(pins[(*n)++], v->text);
+	}
+	return true;
+}
+
+static int
+hex_digit(uint8_t c)
+{
+	if (ascii_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool
+put_unescaped(struct buf *b, struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		int hi, lo;
+
+		if (s.p[i] != '%') {
+			buf_put_u8(b, s.p[i]);
+			continue;
+		}
+		if (s.n - i < 3)
+			return false;
+		hi = hex_digit(s.p[i + 1]);
+		lo = hex_digit(s.p[i + 2]);
+		if (hi < 0 || lo < 0)
+			return false;
+		buf_put_u8(b, (uint8_t)(hi * 16 + lo));
+		i += 2;
+	}
+	return buf_ok(b);
+}
+
+/* HTTPS_PROXY: the host is copied out of the secret, the login stays one. */
+static bool
+proxy(struct setup_agent *s, struct conf *c)
+{
+	uint8_t area[SECRET_MAX];
+	struct buf host = BUF_ON(s->proxy), login = BUF_ON(area);
+	struct value_proxy p;
+	bool done = true;
+
+	if (!conf_is_set(c, C_PROXY) || !s->cfg.secure)
+		return c->v[C_PROXY].source != CONF_FLAG ||
+		    conf_refuse(c, "proxy: it is for https relays only");
+	if (value_proxy(&p, secret_bytes(&c->proxy)) != NULL)
+		return conf_refuse(c, "proxy: malformed");
+	buf_put(&host, p.host);
+	s->cfg.proxy_host = buf_slice(&host);
+	s->cfg.proxy_port = p.port;
+	if (p.user.n > 0 || p.password.n > 0) {
+		done = put_unescaped(&login, p.user) &&
+		    buf_lit(&login, ":") &&
+		    put_unescaped(&login, p.password) &&
+		    secret_set(&s->cfg.proxy_login, buf_slice(&login));
+	}
+	wipe(area, sizeof area);
+	secret_wipe(&c->proxy);
+	return done || conf_refuse(c, "proxy: a malformed %XX");
 }
 
 /* One of --token, RELAY_TOKEN, --token-file: what was said louder. */
@@ -290,14 +415,21 @@ setup_agent(struct setup_agent *s, struct conf *c, struct slice hostname)
 	s->cfg.max_streams = num32(c, C_MAX_STREAMS, 0);
 	s->cfg.connect_ms = num32(c, C_CONNECT_TIMEOUT, s->cfg.connect_ms);
 	s->cfg.drain_ms = num32(c, C_DRAIN_TIMEOUT, s->cfg.drain_ms);
+	/* It will dial the relay of this process, which may speak TLS. */
+	if (c->role == CONF_START && conf_is_set(c, C_TLS_CERT))
+		s->cfg.tls_bytes = tls_bytes_of_links();
 	if (!apps(&s->cfg, c))
 		return false;
 	if (c->role == CONF_START)
 		return true;
+	s->ca = conf_text(c, C_CA, SL(""));
+	if (!setup_pins(c, s->pins, &s->npins))
+		return false;
 	if (!conf_is_set(c, C_RELAY))
 		return conf_refuse(c,
 		    "no relay: give its URL with --relay or RELAY_URL");
-	return setup_agent_dial(s, c, &c->v[C_RELAY]) && token(s, c);
+	return setup_agent_dial(s, c, &c->v[C_RELAY]) && proxy(s, c) &&
+	    token(s, c);
 }
 
 /* ---- the log ---- */

@@ -9,14 +9,17 @@
 #include "app/conf.h"
 #include "app/value.h"
 #include "codec/url.h"
+#include "net/certs.h"
+#include "net/kernel.h"
 
 enum {
 	SETUP_LISTENS_MAX = 64, /* main site and named sites */
-	SETUP_PORTS_MAX = 180,  /* app ports */
+	SETUP_HTTP_MAX = 4,     /* --listen-http */
+	SETUP_PORTS_MAX = 172,  /* app ports */
 	SETUP_URL_MAX = 400,
 };
 
-_Static_assert(2 * SETUP_LISTENS_MAX <= LISTENS_MAX,
+_Static_assert(2 * (SETUP_LISTENS_MAX + SETUP_HTTP_MAX) <= LISTENS_MAX,
     "localhost is two sockets");
 
 struct setup_relay {
@@ -26,6 +29,10 @@ struct setup_relay {
 	size_t nmain;                   /* the first of them: the main site */
 	bool has_ports;
 	uint16_t port_first, port_last;
+	struct value_listen http[SETUP_HTTP_MAX];       /* --listen-http */
+	size_t nhttp;
+	struct slice certs[CERTS_MAX], keys[CERTS_MAX]; /* --tls-cert, -key */
+	size_t ncerts;
 	struct slice data;
 	uint8_t public_url[SETUP_URL_MAX];
 };
@@ -40,8 +47,12 @@ struct setup_agent {
 	struct agent_cfg cfg;           /* but for tunnel_id and, with
 	                                 * token_file, the token */
 	struct slice data, token_file;
+	struct slice ca;                /* a file; empty: the system's */
+	uint8_t pins[TLS_PINS_MAX][PIN_BYTES];
+	size_t npins;
 	uint8_t name[URL_NAME_MAX];
 	uint8_t path[SETUP_URL_MAX], url[SETUP_URL_MAX];
+	uint8_t proxy[SETUP_URL_MAX];
 };
 
 /*
@@ -53,6 +64,10 @@ bool setup_agent(struct setup_agent *s, struct conf *c,
 /* Let it dial this URL, which value_relay must find good. */
 bool setup_agent_dial(struct setup_agent *s, struct conf *c,
     const struct conf_value *url);
+
+/* --pin; false if there are too many. */
+bool setup_pins(struct conf *c, uint8_t pins[TLS_PINS_MAX][PIN_BYTES],
+    size_t *n);
 
 /* Logging, for all roles: checked already. */
 enum log_level setup_log_level(const struct conf *c);

@@ -17,7 +17,8 @@ dial_self(struct serve *s)
 	if (urls_addresses(&s->rs.cfg.listens[0].addr, &at, 1) == 0)
 		return out_fail(EXIT_FAILED, "this machine", SL(""),
 		    "no address to reach the relay under");
-	urls_put(&b, &at);
+	serve_pin_self(s);
+	urls_put(&b, s->certs.n > 0, &at);
 	v.text = buf_slice(&b);
 	if (setup_agent_dial(&s->as, &s->conf, &v))
 		return EXIT_GO_ON;

@@ -16,6 +16,7 @@
 #include "codec/json.h"
 #include "net/loop.h"
 #include "net/memory.h"
+#include "net/trust.h"
 
 enum {
 	ANSWER_MAX = 256 * 1024,
@@ -29,6 +30,10 @@ static const struct slice path = SL_INIT("/api/relay/status");
 
 static struct status {
 	struct conf conf;
+	struct trust trust;
+	struct slice tls_host;
+	bool securing;
+	uint8_t tls_why[SHOWN_MAX];
 	struct value_relay to;
 	struct arena arena;
 	struct resolver resolver;
@@ -139,6 +144,16 @@ receive(struct status *s, const struct io *io)
 }
 
 static void
+tls_failed(struct status *s, const struct io *io)
+{
+	struct buf b = buf_of(s->tls_why, sizeof s->tls_why - 1);
+
+	io->ops->why(io->ctx, s->fd, &b);
+	s->tls_why[b.n] = '\0';
+	done(s, (const char *)s->tls_why);
+}
+
+static void
 on_event(void *ctx, const struct io *io, const struct io_event *ev)
 {
 	struct status *s = ctx;
@@ -158,9 +173,19 @@ on_event(void *ctx, const struct io *io, const struct io_event *ev)
 		r = io->ops->connected(io->ctx, s->fd);
 		if (r == IO_AGAIN)
 			return;
+		if (r == IO_FAIL && s->securing) {
+			tls_failed(s, io);
+			return;
+		}
 		if (r == IO_FAIL) {
 			io->ops->close(io->ctx, s->fd, true);
 			dial(s, io);
+			return;
+		}
+		if (s->to.secure && !s->securing) {
+			s->securing = true;
+			if (!io->ops->tls(io->ctx, s->fd, s->tls_host))
+				done(s, "no room for TLS");
 			return;
 		}
 		send_request(s, io);
@@ -265,7 +290,8 @@ ask(struct status *s, const struct cmd *cmd)
 	static const struct loop_ops ops = { on_event, on_step, on_signal };
 	struct resolve_cfg names = { .workers = 1, .argv = cmd->title };
 	struct kernel_cfg cfg = { .fds_max = KERNEL_FDS_OWN + 8,
-		.resolver = &s->resolver };
+		.resolver = &s->resolver, .tls_max = s->to.secure ? 1 : 0,
+		.tls_out_bytes = TLS_OUT_BYTES, .tls_trust = &s->trust.tls };
 
 	if (!resolver_open(&s->resolver, &names) ||
 	    !net_reserve(&s->arena, kernel_bytes(&cfg)) ||
@@ -283,6 +309,37 @@ ask(struct status *s, const struct cmd *cmd)
 		s->why = "no such host";
 	resolver_close(&s->resolver);
 	return EXIT_GO_ON;
+}
+
+/* As an agent would: pins, or a name and certificate authorities. */
+static int
+trust_relay(struct status *s)
+{
+	struct conf *c = &s->conf;
+	struct slice ca = conf_text(c, C_CA, SL(""));
+	struct tls_trust *t = &s->trust.tls;
+	struct addr ip = { 0 };
+	char file[1024];
+	bool numeric = addr_parse_ip(&ip, s->to.host);
+
+	if (!setup_pins(c, t->pins, &t->npins)) {
+		out_error(buf_slice(&c->error));
+		return EXIT_USAGE;
+	}
+	s->tls_host = numeric ? SL("") : s->to.host;
+	if (t->npins > 0)
+		return EXIT_GO_ON;
+	if (numeric)
+		return out_fail(EXIT_USAGE, NULL, s->to.host, "an address "
+		    "cannot be checked against a certificate: give --pin");
+	if (ca.n >= sizeof file)
+		return out_fail(EXIT_USAGE, NULL, ca, "name too long");
+	memcpy(file, ca.p, ca.n);
+	file[ca.n] = '\0';
+	if (trust_load(&s->trust, ca.n > 0 ? file : NULL) == E_OK)
+		return EXIT_GO_ON;
+	return out_fail(EXIT_USAGE, "certificate authorities", ca,
+	    s->trust.why);
 }
 
 int
@@ -304,9 +361,12 @@ status_cmd(const struct cmd *cmd)
 	}
 	url = conf_text(c, C_RELAY, SL("http://127.0.0.1:4000"));
 	(void)value_relay(&s->to, url);
-	if (s->to.secure)
-		return out_fail(EXIT_USAGE, NULL, url,
-		    "not in this version: TLS to the relay");
+	if (s->to.secure) {
+		int code = trust_relay(s);
+
+		if (code != EXIT_GO_ON)
+			return code;
+	}
 	(void)ask(s, cmd);
 	return report(s, url);
 }

@@ -76,9 +76,15 @@ urls_addresses(const struct addr *bound, struct addr *out, size_t max)
 }
 
 static void
-put_port(struct buf *b, uint16_t port)
+put_scheme(struct buf *b, bool secure)
 {
-	if (port != 80) {
+	buf_put(b, secure ? SL("https://") : SL("http://"));
+}
+
+static void
+put_port(struct buf *b, bool secure, uint16_t port)
+{
+	if (port != (secure ? 443 : 80)) {
 		buf_lit(b, ":");
 		buf_put_dec(b, port);
 	}
@@ -86,21 +92,21 @@ put_port(struct buf *b, uint16_t port)
 }
 
 void
-urls_put(struct buf *b, const struct addr *a)
+urls_put(struct buf *b, bool secure, const struct addr *a)
 {
-	buf_lit(b, "http://");
+	put_scheme(b, secure);
 	if (a->family == ADDR_V6)
 		buf_lit(b, "[");
 	addr_put_ip(b, a);
 	if (a->family == ADDR_V6)
 		buf_lit(b, "]");
-	put_port(b, a->port);
+	put_port(b, secure, a->port);
 }
 
 void
-urls_put_name(struct buf *b, struct slice name, uint16_t port)
+urls_put_name(struct buf *b, bool secure, struct slice name, uint16_t port)
 {
-	buf_lit(b, "http://");
+	put_scheme(b, secure);
 	buf_put(b, name);
-	put_port(b, port);
+	put_port(b, secure, port);
 }

@@ -16,9 +16,10 @@ enum { URLS_MAX = 24 };
  */
 size_t urls_addresses(const struct addr *bound, struct addr *out, size_t max);
 
-/* Append "http://ADDR[:PORT]/". */
-void urls_put(struct buf *b, const struct addr *a);
+/* Append "http://ADDR[:PORT]/", or with https if `secure`. */
+void urls_put(struct buf *b, bool secure, const struct addr *a);
 /* Append "http://NAME[:PORT]/". */
-void urls_put_name(struct buf *b, struct slice name, uint16_t port);
+void urls_put_name(struct buf *b, bool secure, struct slice name,
+    uint16_t port);
 
 #endif

@@ -314,6 +314,32 @@ value_relay(struct value_relay *r, struct slice s)
 	return NULL;
 }
 
+const char *
+value_proxy(struct value_proxy *p, struct slice s)
+{
+	struct url_auth a;
+	size_t at;
+
+	*p = (struct value_proxy){ 0 };
+	if (slice_starts(s, SL("https://")))
+		return "a proxy that itself speaks TLS is not supported";
+	if (slice_starts(s, SL("http://")))
+		s = slice_from(s, SL("http://").n);
+	if (slice_ends(s, SL("/")))
+		s.n--;
+	at = slice_rfind(s, '@');
+	if (at < s.n) {
+		p->password = slice_head(s, at);
+		p->user = slice_cut(&p->password, ':');
+		s = slice_from(s, at + 1);
+	}
+	if (url_auth_parse(&a, s) != E_OK || !a.has_port || a.port == 0)
+		return "want http://[USER:PASSWORD@]HOST:PORT";
+	p->host = a.host;
+	p->port = a.port;
+	return NULL;
+}
+
 /* ---- apps ---- */
 
 static const char *

@@ -71,4 +71,12 @@ struct value_relay {
 };
 const char *value_relay(struct value_relay *r, struct slice s);
 
+/* "http://[USER:PASSWORD@]HOST:PORT[/]", or without http://. */
+struct value_proxy {
+	struct slice host;              /* without brackets */
+	uint16_t port;
+	struct slice user, password;    /* may hold %XX */
+};
+const char *value_proxy(struct value_proxy *p, struct slice s);
+
 #endif

@@ -207,6 +207,7 @@ load(struct certs *c, struct certs_pair *p, struct certs_place *to,
 	/* Before they are read: what changes meanwhile is seen again. */
 	stamp(p->cert, &p->cert_stamp);
 	stamp(p->key, &p->key_stamp);
+	f->setting = "tls-cert";
 	f->file = p->cert;
 	f->why = read_file(c, p->cert, &text);
 	if (f->why == NULL)
@@ -214,6 +215,7 @@ load(struct certs *c, struct certs_pair *p, struct certs_place *to,
 	wipe(c->text, sizeof c->text);
 	if (f->why != NULL)
 		return E_SYNTAX;
+	f->setting = "tls-key";
 	f->file = p->key;
 	f->why = read_file(c, p->key, &text);
 	if (f->why == NULL)
@@ -235,7 +237,7 @@ certs_add(struct certs *c, struct slice cert, struct slice key,
 	struct certs_pair *p = &c->pairs[c->n];
 	enum err e;
 
-	*f = (struct certs_fault){ "", "a path too long" };
+	*f = (struct certs_fault){ "tls-cert", "", "a path too long" };
 	if (c->n == CERTS_MAX)
 		return E_FULL;
 	if (!set_path(p->cert, cert) || !set_path(p->key, key))

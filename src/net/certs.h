@@ -56,6 +56,7 @@ struct certs {
 };
 
 struct certs_fault {
+	const char *setting;            /* "tls-cert" or "tls-key" */
 	const char *file;               /* a path as given to certs_add */
 	const char *why;                /* a static text */
 };
