@@ -50,7 +50,8 @@ describe('the main site as a dashboard', { skip: needsRelay }, () => {
 	let relay;
 	let app;
 	before(async () => {
-		relay = await startRelay();
+		// With sites for the apps, so that the main site is the dashboard's.
+		relay = await startRelay({ args: ['--app-domain', 'apps.localhost'] });
 		app = await named('web');
 		await startAgent({ relay, apps: [`web=127.0.0.1:${app.port}`, `second=127.0.0.1:${app.port}`] });
 	});
