@@ -113,6 +113,28 @@ answer_fail(struct client *c, unsigned status, struct slice text)
 	    SL("Retry-After: 2\r\n") : SL(""));
 }
 
+/*
+ * The answer ends before its length or its last chunk: the client gets what
+ * came, and sees by the framing that it is not all.
+ */
+static void
+answer_cut_short(struct rstream *s)
+{
+	struct client *c = s->c;
+
+	gather_flush(s->r);
+	if (s->c == NULL)
+		return;
+	if (s->unchunk) {
+		/* Without framing only a reset tells. */
+		client_close(c, true);
+		return;
+	}
+	proxy_client_gone(c);
+	c->keep = false;
+	client_answered(c);
+}
+
 /* What the app sent is not an answer. */
 static void
 answer_bad(struct rstream *s, enum err e)
@@ -124,8 +146,7 @@ answer_bad(struct rstream *s, enum err e)
 	    log_s("agent", name_slice(&s->l->name)),
 	    log_c("error", err_name(e)));
 	if (s->head_sent) {
-		gather_flush(s->r);
-		client_close(c, true);
+		answer_cut_short(s);
 	} else {
 		answer_fail(c, 502, SL("The app sent a malformed answer"));
 	}
@@ -506,20 +527,6 @@ answer_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n)
 	r->joined = NULL;
 	if (s->c != NULL && r->gather.c != s->c)
 		proxy_drained(s->c);
-}
-
-/*
- * The answer ends before its length or its last chunk: the client gets what
- * came, and sees by the framing that it is not all.
- */
-static void
-answer_cut_short(struct rstream *s)
-{
-	struct client *c = s->c;
-
-	proxy_client_gone(c);
-	c->keep = false;
-	client_answered(c);
 }
 
 /* The app closed its side. */

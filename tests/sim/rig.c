@@ -595,9 +595,15 @@ cl_take(struct cl *c, bool to_head)
 unsigned
 cl_ask(struct cl *c, const char *request)
 {
+	bool to_head = strncmp(request, "HEAD ", 5) == 0;
+
 	cl_put(c, request);
-	rig_settle(c->g);
-	return cl_take(c, strncmp(request, "HEAD ", 5) == 0);
+	for (int i = 0; i < 100 && !c->eof; i++) {
+		rig_settle(c->g);
+		if (cl_take(c, to_head) != 0)
+			return c->status;
+	}
+	return cl_take(c, to_head);
 }
 
 bool

@@ -251,8 +251,12 @@ look(struct want *w)
 		assert_int_equal(w->c->body.n, w->body.n);
 		assert_memory_equal(w->c->body.p, w->body.p, w->body.n);
 	}
+	assert_true(faults || w->closes ||
+	    !cl_head_has(w->c, "Connection: close"));
 	w->out = false;
 	w->done++;
+	if (cl_head_has(w->c, "Connection: close"))
+		cl_close(w->c, false);
 }
 
 static void
