@@ -94,35 +94,56 @@ kernel_send(struct kernel *k, int fd, const uint8_t *p, size_t n)
 	return result_of(k, r);
 }
 
+/*
+ * A stream that gave less than it was asked for is empty, and one that took
+ * less is full, until the poller says otherwise: epoll(7). The call that would
+ * only be told EAGAIN is not made. What comes after the report of an end
+ * brings no report of its own, so then reads go on.
+ */
 static int64_t
 kernel_read(void *ctx, int fd, uint8_t *p, size_t n)
 {
 	struct kernel_tls *t = tls_on(ctx, fd);
+	struct kernel_fd *f = entry_of(ctx, fd);
+	int64_t r;
 
 	assert(n > 0);
-	return t != NULL ? kernel_tls_read(t, p, n) :
-	    kernel_recv(ctx, fd, p, n);
+	if (t != NULL)
+		return kernel_tls_read(t, p, n);
+	if (f != NULL && f->dry)
+		return IO_AGAIN;
+	r = kernel_recv(ctx, fd, p, n);
+	if (f != NULL && r > 0 && (size_t)r < n && !f->hup)
+		f->dry = true;
+	return r;
 }
 
 static int64_t
 kernel_writev(void *ctx, int fd, const struct slice *v, size_t n)
 {
 	struct kernel_tls *t = tls_on(ctx, fd);
+	struct kernel_fd *f = entry_of(ctx, fd);
 	struct iovec iov[IOV_PER_CALL];
+	size_t sum = 0;
 	ssize_t r;
 
 	assert(n > 0);
 	if (t != NULL)
 		return kernel_tls_writev(t, v, n);
+	if (f != NULL && f->full)
+		return IO_AGAIN;
 	n = min_size(n, IOV_PER_CALL);
 	for (size_t i = 0; i < n; i++) {
 		iov[i].iov_base = (void *)(uintptr_t)v[i].p;
 		iov[i].iov_len = v[i].n;
+		sum += v[i].n;
 	}
 	do
 		r = n == 1 ? write(fd, iov[0].iov_base, iov[0].iov_len) :
 		    writev(fd, iov, (int)n);
 	while (r < 0 && errno == EINTR);
+	if (f != NULL && r > 0 && (size_t)r < sum)
+		f->full = true;
 	return result_of(ctx, r);
 }
 
@@ -300,7 +321,7 @@ kernel_watch(void *ctx, int fd, handle who)
 	f = &k->fds[fd];
 	f->who = who;
 	f->gen++;
-	f->retry = false;
+	f->retry = f->dry = f->full = f->hup = false;
 	if (poller_add(&k->poller, fd, f->gen)) {
 		if (f->tls != 0)
 			kernel_tls_watched(kernel_tls_at(k, f->tls));
@@ -332,7 +353,7 @@ kernel_close(void *ctx, int fd, bool abort)
 	assert(fd >= 0);
 	if (f != NULL) {
 		f->who = HANDLE_NONE;
-		f->retry = f->secure = false;
+		f->retry = f->secure = f->dry = f->full = f->hup = false;
 		/* Its last bytes have to leave first: it closes itself. */
 		if (f->tls != 0 &&
 		    kernel_tls_close(kernel_tls_at(k, f->tls), abort))
@@ -485,7 +506,7 @@ bool
 kernel_event(struct kernel *k, const struct poller_event *v,
     struct io_event *ev, uint64_t now_ms)
 {
-	const struct kernel_fd *f;
+	struct kernel_fd *f;
 
 	if (k->cfg.resolver != NULL && v->fd == k->cfg.resolver->fd) {
 		if (resolver_read(k->cfg.resolver, now_ms))
@@ -498,6 +519,12 @@ kernel_event(struct kernel *k, const struct poller_event *v,
 	if (f->gen != v->tag)
 		return false;
 	*ev = (struct io_event){ .who = f->who, .flags = v->flags };
+	if ((v->flags & EV_HUP) != 0)
+		f->hup = true;
+	if ((v->flags & (EV_READ | EV_HUP)) != 0)
+		f->dry = false;
+	if ((v->flags & (EV_WRITE | EV_HUP)) != 0)
+		f->full = false;
 	if (f->tls != 0)
 		ev->flags = kernel_tls_event(kernel_tls_at(k, f->tls),
 		    v->flags);

@@ -46,6 +46,9 @@ struct kernel_fd {
 	uint32_t gen;           /* goes up at each watch and close */
 	uint32_t retry : 1;     /* accept failed: look again at retry_ms */
 	uint32_t secure : 1;    /* a listener whose clients speak TLS */
+	uint32_t dry : 1;       /* the last read was short: nothing is left */
+	uint32_t full : 1;      /* the last write was short */
+	uint32_t hup : 1;       /* its end was reported: reads go on to it */
 	uint32_t tls : 24;      /* index of its TLS connection + 1; 0: none */
 };
 
