@@ -76,7 +76,7 @@ op_open(void *owner, const struct frame_open *o, enum reset_code *refuse)
 
 	note(owner, 200 + o->app.n);
 	*refuse = RESET_OVER_LIMIT;
-	return c != NULL && o->app.n != 3 ? &c->s : NULL;
+	return c != NULL && o->app.n != 4 ? &c->s : NULL;
 }
 
 static void
@@ -224,21 +224,23 @@ static uint8_t out[2][TUNNEL_OUTPUT_BYTES];
 static void
 feed(struct world *w, const uint8_t *p, size_t n)
 {
-	uint8_t area[1100];
-	size_t step = w->bytewise ? 1 : n;
+	static uint8_t area[17000];
+	size_t step = !w->bytewise ? n : n > 1000 ? 61 : 1;
 
 	MUST(n <= sizeof area);
 	if (n > 0)
 		memcpy(area, p, n);
 	for (size_t i = 0; i < n; i += step)
-		tunnel_input(&w->t, area + i, step, w->now_ms);
+		tunnel_input(&w->t, area + i, min_size(step, n - i),
+		    w->now_ms);
 }
 
 /* A frame with this first byte, masked with zeros where it has to be. */
 static void
 wrap(struct world *w, uint8_t first, struct slice s)
 {
-	uint8_t area[1100], mask = w->t.cfg.role == TUNNEL_RELAY ? 0x80 : 0;
+	static uint8_t area[17000];
+	uint8_t mask = w->t.cfg.role == TUNNEL_RELAY ? 0x80 : 0;
 	struct buf b = BUF_ON(area);
 
 	buf_put_u8(&b, first);
@@ -249,6 +251,28 @@ wrap(struct world *w, uint8_t first, struct slice s)
 		buf_put_u32(&b, 0);
 	buf_put(&b, s);
 	feed(w, area, b.n);
+}
+
+/* n bytes of DATA for a stream. */
+static void
+bulk(struct world *w, uint8_t id, size_t n)
+{
+	static uint8_t area[FRAME_HEAD_BYTES + FRAME_DATA_MAX];
+
+	memset(area, 0, sizeof area);
+	area[0] = FRAME_DATA;
+	area[7] = id;
+	wrap(w, 0x82, slice_of(area, FRAME_HEAD_BYTES + n));
+}
+
+/* The answer to the last ping: then round trips are known, windows grow. */
+static void
+pong(struct world *w)
+{
+	uint8_t count[8];
+
+	set_u64(count, w->t.ping_count);
+	wrap(w, 0x8a, slice_of(count, sizeof count));
 }
 
 static void
@@ -307,11 +331,13 @@ static void
 same(struct world *a, struct world *b)
 {
 	MUST(a->t.err == b->t.err && a->t.state == b->t.state);
-	MUST(a->t.received == b->t.received && a->trace == b->trace);
 	MUST(a->t.nstreams == b->t.nstreams);
+	MUST(a->t.out.close == b->t.out.close);
+	if (a->t.err == E_MUX_CREDIT || a->t.err == E_MUX_FRAME)
+		return;         /* the good bytes before the bad one came */
+	MUST(a->t.received == b->t.received && a->trace == b->trace);
 	MUST(a->t.recv_window == b->t.recv_window);
 	MUST(a->t.recv_owed == b->t.recv_owed);
-	MUST(a->t.out.close == b->t.out.close);
 	tunnel_check(&a->t);
 	tunnel_check(&b->t);
 }
@@ -326,7 +352,8 @@ step(struct world *const w[2], struct slice *in)
 
 	if (!slice_take_u8(in, &op) || !slice_take_u8(in, &n))
 		return false;
-	s = slice_head(*in, op % 4 == 3 ? 0 : n);
+	s = slice_head(*in, op % 4 == 3 || (op & 0xc3) == 0x42 ||
+	    (op & 0xc3) == 0xc2 ? 0 : n);
 	*in = slice_from(*in, s.n);
 	for (size_t i = 0; i < 2; i++) {
 		switch (op % 4) {
@@ -337,16 +364,23 @@ step(struct world *const w[2], struct slice *in)
 			wrap(w[i], 0x82, s);
 			break;
 		case 2:
-			wrap(w[i], op >= 128 ? 0x81 : op, s);
+			if (op >= 64 && op < 128)
+				bulk(w[i], (op >> 2) % 8, (size_t)n * 16);
+			else if (op >= 192)
+				pong(w[i]);
+			else
+				wrap(w[i], op >= 128 ? 0x81 : op, s);
 			break;
 		default:
 			if (w[i]->recs[op >> 5].used || (op >> 2) % 8 == 0 ||
 			    n >= 224)
-				act(w[i], n >= 224 ? 7 + n % 4 : (op >> 2) % 7,
+				act(w[i], n >= 224 ? 7 + n % 4 : (op >> 2) % 8,
 				    &w[i]->recs[op >> 5], n);
 			len[i] = tunnel_output(&w[i]->t, out[i],
 			    sizeof out[i], w[i]->now_ms);
 			look(w[i], slice_of(out[i], len[i]));
+			MUST(len[i] > 0 || !tunnel_wants(&w[i]->t,
+			    w[i]->now_ms));
 		}
 	}
 	same(w[0], w[1]);
