@@ -717,7 +717,8 @@ proxy_end_ws_now(struct client *c)
 	uint16_t code = c->ws_code;
 
 	c->ws_code = 0;
-	proxy_end_ws(c, code, SL(""));
+	proxy_end_ws(c, code, code == WS_CODE_POLICY ? SL("session ended") :
+	    SL(""));
 }
 
 void
