@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the transcripts of PROTOCOL.md 16: the files beside this one, and,
+"""Writes the transcripts of PROTOCOL.md 16: tests/vectors/tunnel/*.json, and,
 with --document FILE, the part of FILE after the line `<!-- transcripts -->`.
 
 Everything here is computed from the tables of PROTOCOL.md by hand-written
@@ -14,7 +14,8 @@ import os
 import struct
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                    "..", "vectors", "tunnel")
 INSTANCE = bytes(range(0, 16))
 SESSION = bytes(range(16, 32))
 SESSION_2 = bytes(range(96, 112))
