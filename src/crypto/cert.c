@@ -38,6 +38,9 @@ pem_begin(br_pem_decoder_context *pem, struct buf *name, struct buf *der)
 	buf_reset(name);
 	while (text[n] != '\0')
 		n++;
+	/* BearSSL takes the dashes off only where no CR follows. */
+	while (n > 0 && text[n - 1] == '-')
+		n--;
 	buf_put(name, slice_of(text, n));
 	br_pem_decoder_setdest(pem, pem_out, der);
 }
