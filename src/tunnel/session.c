@@ -314,7 +314,9 @@ session_step(struct tunnel *t)
 	} else if (now_ms >= t->deadline_ms) {
 		session_fail(t, E_TIMEOUT, CLOSE_EXPIRED);
 	} else if (now_ms >= t->dead_ms) {
+		/* Nobody will take what is left for this connection. */
 		session_fail(t, E_TIMEOUT, 0);
+		chain_free(&t->out.unsent, t->cfg.blocks);
 	} else if (drained(t)) {
 		session_fail(t, E_EOF, CLOSE_DONE);
 	} else if (t->dead_ms == NEVER &&

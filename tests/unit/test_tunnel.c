@@ -385,12 +385,13 @@ silence_is_pinged_and_then_fatal(void **state)
 	assert_int_equal(w->relay.t.err, E_OK);
 	pair_time(w, PING_AFTER_MS);            /* and again */
 	assert_true(tunnel_wants(&w->relay.t, w->now_ms));
-	drop_output(&w->relay);
+	pair_out(&w->relay, 3);                 /* the rest never leaves */
 	assert_int_equal(tunnel_step(&w->relay.t, w->now_ms, &due), E_OK);
 	assert_int_equal(due, w->now_ms + DEAD_AFTER_MS);
 	w->now_ms += DEAD_AFTER_MS;
 	assert_int_equal(tunnel_step(&w->relay.t, w->now_ms, &due), E_TIMEOUT);
 	/* A cut, not an end: no Close, streams are still there. */
+	assert_false(tunnel_wants(&w->relay.t, w->now_ms));
 	assert_int_equal(drop_output(&w->relay), 0);
 	assert_non_null(c->s.tunnel);
 	pair_free(w);
