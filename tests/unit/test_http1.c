@@ -539,6 +539,8 @@ reads_responses(void **state)
 	{ "close", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n"
 	    "Connection: close\r\n\r\n",
 	    "200 (OK) 1.1 body=length:1 c-close" },
+	{ "100", "HTTP/1.1 100 Continue\r\n\r\n",
+	    "100 (Continue) 1.1 body=none keep" },
 	{ "103", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
 	    "103 (Early Hints) 1.1 body=none keep" },
 	{ "204", "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
@@ -779,6 +781,21 @@ drops_what_belongs_to_one_connection(void **state)
 }
 
 static void
+skips_empty_list_elements(void **state)
+{
+	struct slice list = SL(" ,a ,, \tb\t,"), e;
+
+	(void)state;
+	assert_true(http_list_next(&list, &e));
+	assert_true(slice_eq(e, SL("a")));
+	assert_true(http_list_next(&list, &e));
+	assert_true(slice_eq(e, SL("b")));
+	assert_false(http_list_next(&list, &e));
+	assert_false(http_list_has(SL("ab, ba"), SL("a")));
+	assert_false(http_list_has(SL(","), SL("")));
+}
+
+static void
 knows_names_that_speak_for_a_client(void **state)
 {
 	(void)state;
@@ -849,6 +866,25 @@ writes_lines_whole_or_not_at_all(void **state)
 }
 
 static void
+writes_up_to_its_bounds(void **state)
+{
+	static uint8_t area[2 * HTTP_TARGET_MAX], target[HTTP_TARGET_MAX + 1];
+	struct buf b = BUF_ON(area);
+
+	(void)state;
+	memset(target, '/', sizeof target);
+	assert_true(http_put_status_line(&b, 100, SL("")));
+	assert_true(http_put_status_line(&b, 999, SL("")));
+	assert_true(http_put_request_line(&b, SL("GET"),
+	    slice_of(target, HTTP_TARGET_MAX)));
+	assert_true(slice_starts(buf_slice(&b),
+	    SL("HTTP/1.1 100 \r\nHTTP/1.1 999 \r\nGET //")));
+	b = BUF_ON(area);
+	assert_false(http_put_request_line(&b, SL("GET"),
+	    slice_of(target, HTTP_TARGET_MAX + 1)));
+}
+
+static void
 writes_no_line_that_breaks_out(void **state)
 {
 	uint8_t area[256];
@@ -913,9 +949,11 @@ main(void)
 		cmocka_unit_test(stops_waiting_for_an_endless_head),
 		cmocka_unit_test(knows_every_listed_name),
 		cmocka_unit_test(drops_what_belongs_to_one_connection),
+		cmocka_unit_test(skips_empty_list_elements),
 		cmocka_unit_test(knows_names_that_speak_for_a_client),
 		cmocka_unit_test(keeps_dangerous_names_out_of_trailers),
 		cmocka_unit_test(writes_lines_whole_or_not_at_all),
+		cmocka_unit_test(writes_up_to_its_bounds),
 		cmocka_unit_test(writes_no_line_that_breaks_out),
 		cmocka_unit_test(has_reasons),
 	};

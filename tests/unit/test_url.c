@@ -241,6 +241,7 @@ reads_urls(void **state)
 		    "?c/d" },
 		{ "http://a:443/%41//..", URL_HTTP, "a:443", 443, "/%41//..",
 		    "", "/%41//.." },
+		{ "http://a/!~", URL_HTTP, "a", 80, "/!~", "", "/!~" },
 		{ "http://a/?\\", URL_HTTP, "a", 80, "/", "\\", "/?\\" },
 	};
 	static const char *const bad[] = {
@@ -360,6 +361,9 @@ encodes_every_byte_so_that_it_comes_back(void **state)
 	buf_reset(&c);
 	assert_int_equal(url_form_get(buf_slice(&b), SL(""), &c, &found), E_OK);
 	assert_false(found);
+	buf_reset(&b);
+	assert_true(url_put_encoded(&b, SL("azAZ09-._~")));
+	assert_true(slice_eq(buf_slice(&b), SL("azAZ09-._~")));
 	b = buf_of(code, 5);
 	assert_false(url_put_encoded(&b, SL("ab c d")));
 	assert_int_equal(b.n, 0);
