@@ -6,6 +6,24 @@
  */
 #include "relay/parts.h"
 
+#include "base/num.h"
+
+/* The session goes away, a little later than the requests in it must be done:
+ * they are what it waits for. */
+static void
+stop_remote(struct remote *l)
+{
+	uint64_t due, ms = (uint64_t)l->r->cfg->drain_ms + LINGER_MS;
+
+	if (l->state < REMOTE_CURRENT) {
+		tunnel_close(&l->t, CLOSE_DONE);
+		return;
+	}
+	tunnel_step(&l->t, l->r->io->now_ms, &due);     /* what time it is */
+	tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
+	    (uint32_t)min_u64(ms, GOAWAY_MS_MAX));
+}
+
 /* Nothing would be lost by closing it. */
 static bool
 client_rests(const struct client *c)
@@ -31,13 +49,8 @@ relay_stop(struct relay *r, const struct io *io)
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		struct remote *l = pool_at(&r->remotes, i);
 
-		if (!pool_live(&r->remotes, i) || l->dead)
-			continue;
-		if (l->state < REMOTE_CURRENT)
-			tunnel_close(&l->t, CLOSE_DONE);
-		else
-			tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
-			    r->cfg->drain_ms);
+		if (pool_live(&r->remotes, i) && !l->dead)
+			stop_remote(l);
 	}
 }
 
