@@ -20,7 +20,7 @@ struct slice {
 };
 
 /* A slice of a string literal, without its NUL. Not for other pointers. */
-#define SL(lit) ((struct slice){ (const uint8_t *)("" lit ""), sizeof(lit) - 1 })
+#define SL(lit) ((struct slice)SL_INIT(lit))
 /* The same as an initialiser of a static table. */
 #define SL_INIT(lit) { (const uint8_t *)("" lit ""), sizeof(lit) - 1 }
 
@@ -176,7 +176,8 @@ slice_starts(struct slice s, struct slice prefix)
 static inline bool
 slice_ends(struct slice s, struct slice suffix)
 {
-	return s.n >= suffix.n && slice_eq(slice_from(s, s.n - suffix.n), suffix);
+	return s.n >= suffix.n &&
+	    slice_eq(slice_from(s, s.n - suffix.n), suffix);
 }
 
 /* Offset of the first `c`, or s.n if there is none. */

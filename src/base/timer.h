@@ -36,7 +36,7 @@ size_t timers_bytes(uint32_t cap);
  * moved. Asserts that there is room: the capacity is the number of records.
  */
 void timer_set(struct timers *h, struct timer *t, handle who, uint64_t due_ms);
-/* Let t not go off. Fine if it is not set. Needed before its record is freed. */
+/* Let t not go off. Fine if it is not set. Due before its record is freed. */
 void timer_stop(struct timers *h, struct timer *t);
 /*
  * The next timer that is due at now_ms, stopped; NULL if there is none.

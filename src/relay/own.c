@@ -208,7 +208,8 @@ own_body(struct client *c, const struct http_head *h, struct slice rest,
 		bool begun = c->state == CLIENT_BODY;
 
 		c->body_left = c->r->req_head + h->length;
-		if (!client_hold(c, CLIENT_BODY) || begun || !h->expect_continue)
+		if (!client_hold(c, CLIENT_BODY) || begun ||
+		    !h->expect_continue)
 			return false;
 		client_send(c, SL("HTTP/1.1 100 Continue\r\n\r\n"));
 		return false;

@@ -4,7 +4,7 @@
  *   plan.c     sizes of all pools
  *   relay.c    making it, dispatching events, the turn, stopping
  *   peers.c    listening sockets, connections per address
- *   client.c     a client's connection: heads in, bytes out, deadlines
+ *   client.c   a client's connection: heads in, bytes out, deadlines
  *   site.c     which site a request is for, and who may send it (pure)
  *   rewrite.c  heads as the app and as the client shall see them (pure)
  *   auth.c     sessions, login, logout, the handover to app sites
@@ -12,7 +12,7 @@
  *   page.c     its pages and JSON texts
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
- *   remote.c     agents: upgrade, hello, names, the tunnel's socket
+ *   remote.c   agents: upgrade, hello, names, the tunnel's socket
  *   stop.c     stopping in order
  *   kept.c     the state that survives a restart
  */
@@ -50,7 +50,7 @@ enum {
 	ACCEPT_AGAIN_MS = 100,
 	STREAM_IDLE_MS = 4000,          /* a kept stream without a request */
 	ORPHAN_MS = 10 * 1000,          /* for an app to close after END */
-	LINGER_MS = 2000,               /* for a client to read our last words */
+	LINGER_MS = 2000,               /* for a client to read the end */
 	LINGER_BYTES = 4 << 20,
 	SESSIONS_CACHED = 512,
 	SESSION_CHECK_MS = 60 * 1000,   /* a verdict is asked for again */
@@ -120,7 +120,7 @@ enum client_state {
 	CLIENT_PROXY,             /* a request is with an app */
 	CLIENT_WS,                /* a WebSocket of an app */
 	CLIENT_FLUSH,             /* writing the last bytes, then closing */
-	CLIENT_LINGER,            /* all written: until the client has read it */
+	CLIENT_LINGER,          /* all written: until the client read it */
 	CLIENT_DEAD,              /* closed; its record is freed by the step */
 	CLIENT_STATES
 };
@@ -207,7 +207,7 @@ struct rstream {
 	bool client_gone, bad_body;     /* why pull said PULL_RESET */
 	bool unchunk;                   /* the client is HTTP/1.0 */
 	bool app_keeps;                 /* the app keeps its connection */
-	uint8_t *rin;                   /* part of a head or trailers, or NULL */
+	uint8_t *rin;                   /* part of a head or trailers */
 	uint32_t rin_n;
 	bool rin_large;
 	struct http_scan rscan;
@@ -217,7 +217,7 @@ struct rstream {
 	uint64_t idle_until_ms;
 	uint32_t keep_ms;               /* how long the app keeps it idle */
 	uint64_t person;                /* session id; part of what it is for */
-	bool shared;                    /* on a site shared with the dashboard */
+	bool shared;                    /* its site has the dashboard too */
 	bool secure;
 	bool host_app;
 	uint16_t app;                   /* index in the link's apps */
@@ -341,7 +341,7 @@ struct relay {
 	struct bucket *buckets;
 	struct kept_agent *kept;
 	size_t nkept;
-	uint8_t *joined;                /* answer.c: a kept part and what came */
+	uint8_t *joined;                /* answer.c: rin and what came */
 	bool joined_large;
 	struct client *dirty, *dead_clients;
 	struct rstream *dead_streams;

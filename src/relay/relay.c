@@ -32,7 +32,8 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	    plan->connections);
 	pool_init(&r->streams, a, KIND_STREAM, sizeof(struct rstream),
 	    plan->streams);
-	pool_init(&r->remotes, a, KIND_REMOTE, sizeof(struct remote), plan->agents);
+	pool_init(&r->remotes, a, KIND_REMOTE, sizeof(struct remote),
+	    plan->agents);
 	pool_init(&r->peers, a, KIND_PEER, sizeof(struct peer),
 	    plan->connections + plan->agents);
 	pool_init(&r->small, a, KIND_SMALL, SMALL_BYTES, plan->heads_small);
@@ -227,7 +228,8 @@ run_remotes(struct relay *r)
 	run_marked(r);
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		if (pool_live(&r->remotes, i))
-			due = min_u64(due, remote_turn(pool_at(&r->remotes, i)));
+			due = min_u64(due,
+			    remote_turn(pool_at(&r->remotes, i)));
 	}
 	return due;
 }

@@ -47,7 +47,8 @@ struct relay_cfg {
 	struct slice domain;            /* host name, or empty */
 	struct slice app_domain;
 	struct slice public_url;        /* without a trailing slash, or empty */
-	struct slice root;              /* NAME or NAME--AGENT; empty = dashboard */
+	struct slice root;              /* NAME, NAME--AGENT or dashboard;
+	                                 * empty: see site_roots_first */
 	struct slice reserve[RESERVES_MAX];     /* path prefixes, from `/` on */
 	size_t nreserve;
 	struct relay_net trust[TRUST_MAX];      /* proxies to believe */

@@ -236,7 +236,8 @@ remote_owner(const struct relay *r, struct slice name)
 		const struct remote *l = pool_at(&r->remotes, i);
 
 		if (pool_live(&r->remotes, i) && !l->dead &&
-		    (l->state == REMOTE_CURRENT || l->state == REMOTE_DRAINING) &&
+		    (l->state == REMOTE_CURRENT ||
+		    l->state == REMOTE_DRAINING) &&
 		    slice_eq(name_slice(&l->name), name) &&
 		    (found == NULL || l->seq > found->seq))
 			found = l;
@@ -420,7 +421,8 @@ remote_hello(void *owner, struct slice json)
 	static struct hello hello;      /* large; used within this call only */
 
 	if (hello_parse(&hello, json) != E_OK) {
-		LOGF(l->r->log, LOG_WARN, "relay", "agent's hello is malformed");
+		LOGF(l->r->log, LOG_WARN, "relay",
+		    "agent's hello is malformed");
 		tunnel_close(&l->t, CLOSE_PROTOCOL);
 		return;
 	}

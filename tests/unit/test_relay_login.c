@@ -483,7 +483,10 @@ app_ports_have_their_own_cookies(void **state)
 static void
 hosts_that_are_not_ours(void **state)
 {
-	static const struct { const char *host, *where; unsigned want; } rows[] =
+	static const struct {
+		const char *host, *where;
+		unsigned want;
+	} rows[] =
 	{
 		{ "relay.test", NULL, 200 }, { "RELAY.test:99", NULL, 200 },
 		{ "localhost", NULL, 200 }, { RIG_MAIN, NULL, 200 },
@@ -652,7 +655,10 @@ a_frame_without_an_end_does_not_keep_a_session(void **state)
 static void
 cross_site_requests(void **state)
 {
-	static const struct { const char *line, *fields; unsigned want; } rows[] =
+	static const struct {
+		const char *line, *fields;
+		unsigned want;
+	} rows[] =
 	{
 		{ "POST /", "Content-Length: 0\r\n", 200 },
 		{ "POST /", "Content-Length: 0\r\nOrigin: http://" RIG_MAIN
