@@ -17,7 +17,7 @@ enum ask_kind {
 	ASK_PASSWORD = 1,       /* text: the password given by a person */
 	ASK_SESSION,            /* text: a session token (JWT) */
 	ASK_ISSUE,              /* sign a session token: user, site, ttl_s;
-	                         * text: the jti to give it, or empty for a new one */
+	                         * text: the jti to give it, or empty */
 	ASK_REVOKE,             /* text: jti; valid until expires_s */
 	ASK_TOKEN,              /* text: an agent's bearer token */
 	ASK_DEVICE,             /* text: a device cookie; is it of ours? */
