@@ -41,7 +41,11 @@ enum {
 	READ_BYTES = 16384,             /* of one read for a head */
 	AREA_BYTES = 192 * 1024,        /* for heads and pages being built */
 	BODY_MAX = 16384,               /* a body that the relay itself reads */
-	STREAM_BLOCKS = 5,              /* a window and the head before it */
+	HEAD_SLACK = 1024,              /* what a head and trailers may grow by
+	                                 * when they are written anew */
+	STREAM_WINDOW = WINDOW_INITIAL - HEAD_SLACK,
+	STREAM_BLOCKS = 5,              /* a window and that, for the client */
+	CHUNK_BLOCKS = 3,               /* a read of chunks, for the app */
 	TRAILERS_AREA = CHUNK_TRAILERS_MAX + 2 * HTTP_FIELDS_MAX,
 	PULL_READS = 16,                /* that may bring nothing to pass on */
 	TURN_BYTES = 256 * 1024,        /* read from one socket in a turn */

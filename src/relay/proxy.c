@@ -17,6 +17,11 @@
 
 #include "base/num.h"
 
+_Static_assert((STREAM_WINDOW + HEAD_SLACK + BLOCK_BYTES - 1) / BLOCK_BYTES +
+    1 <= STREAM_BLOCKS, "what a stream may bring fits what it reserved");
+_Static_assert((TRAILERS_AREA + READ_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES +
+    1 <= CHUNK_BLOCKS, "and so does a read of chunks");
+
 void
 stream_ready(struct rstream *s)
 {
@@ -31,18 +36,23 @@ up_free(struct rstream *s)
 	s->up_blocks = 0;
 }
 
+static bool
+up_reserve(struct rstream *s, uint32_t want)
+{
+	if (want <= s->up_blocks)
+		return true;
+	if (!blocks_reserve(&s->r->blocks, want - s->up_blocks))
+		return false;
+	s->up_blocks = want;
+	return true;
+}
+
 /* Append to what waits for the app. False if memory is short. */
 bool
 stream_put_up(struct rstream *s, struct slice v)
 {
-	uint32_t want = blocks_for(s->up.n + v.n);
-
-	if (want > s->up_blocks) {
-		if (!blocks_reserve(&s->r->blocks, want - s->up_blocks))
-			return false;
-		s->up_blocks = want;
-	}
-	return chain_put(&s->up, &s->r->blocks, v);
+	return up_reserve(s, blocks_for(s->up.n + v.n)) &&
+	    chain_put(&s->up, &s->r->blocks, v);
 }
 
 /* Stream and client know each other no more. */
@@ -286,7 +296,9 @@ body_begin(struct client *c, struct rstream *s, const struct http_head *h,
 		if (!stream_put_up(s, part))
 			return E_FULL;
 	} else if (h->body == HTTP_BODY_CHUNKED) {
-		e = chunk_feed(c, s, rest);
+		/* What is reserved now cannot be missing half way. */
+		e = up_reserve(s, CHUNK_BLOCKS) ? chunk_feed(c, s, rest) :
+		    E_FULL;
 		if (e == E_MORE)
 			e = E_OK;
 	}
@@ -600,7 +612,8 @@ proxy_pull(void *owner, struct tunnel_stream *ts, uint8_t *dst, size_t max,
 	*n = 0;
 	if (s->up.n > 0) {
 		*n = chain_take(&s->up, &s->r->blocks, dst, max);
-		if (s->up.n == 0)
+		if (s->up.n == 0 && (c == NULL || c->body_done ||
+		    c->body != HTTP_BODY_CHUNKED))
 			up_free(s);
 		return PULL_MORE;
 	}
@@ -640,8 +653,8 @@ proxy_window(void *owner, struct tunnel_stream *ts, uint32_t bytes)
 	struct rstream *s = ts->owner;
 
 	(void)owner;
-	return s->c != NULL && client_window_out(s->c, blocks_for(bytes) +
-	    STREAM_BLOCKS - blocks_for(WINDOW_INITIAL));
+	return s->c != NULL &&
+	    client_window_out(s->c, blocks_for((size_t)bytes + HEAD_SLACK));
 }
 
 /* Our Close in one direction, after which nothing may pass. */

@@ -126,7 +126,7 @@ remote_send_101(struct remote *l, const struct http_head *h)
 static struct tunnel_limits
 our_limits(const struct relay *r)
 {
-	struct tunnel_limits lim = { .window = WINDOW_INITIAL };
+	struct tunnel_limits lim = { .window = STREAM_WINDOW };
 
 	lim.streams = (uint32_t)min_u64(r->plan.streams, STREAMS_MAX);
 	lim.session = (uint32_t)min_u64((uint64_t)(lim.streams + 1) *

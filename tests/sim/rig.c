@@ -187,7 +187,6 @@ relay_on_step(void *arg, const struct io *io)
 	struct rig *g = arg;
 	uint64_t due = relay_step(g->r, io);
 
-	g->steps++;
 	rig_check(g, due);
 	return due;
 }
@@ -300,9 +299,8 @@ check_stream(const struct relay *r, const struct rstream *s)
 
 /* Everything that is reserved is somebody's. */
 static void
-check_blocks(const struct relay *r)
+check_blocks(const struct relay *r, uint64_t sum)
 {
-	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
 		const struct client *c = pool_at(&r->clients, i);
@@ -355,7 +353,19 @@ rig_check(struct rig *g, uint64_t due_ms)
 		MUST(due_ms <= now_ms || (!l->rd && !l->dead &&
 		    !(l->wr && tunnel_wants(&l->t, now_ms))));
 	}
-	check_blocks(r);
+	check_blocks(r, g->taken);
+}
+
+void
+rig_scarce(struct rig *g, uint32_t n)
+{
+	struct blocks *b = &g->r->blocks;
+	uint32_t left = b->pool.cap - b->reserved;
+
+	if (left <= n)
+		return;
+	g->taken += left - n;
+	MUST(blocks_reserve(b, left - n));
 }
 
 void
@@ -1113,6 +1123,8 @@ free_client(struct cl *c)
 void
 rig_close(struct rig *g)
 {
+	blocks_unreserve(&g->r->blocks, g->taken);
+	g->taken = 0;
 	for (struct cl *c = g->cls; c != NULL; c = c->next)
 		cl_close(c, true);
 	rig_run(g, ORPHAN_MS + 2000);

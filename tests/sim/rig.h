@@ -117,7 +117,7 @@ struct rig {
 	bool keeper_deaf;       /* does not answer */
 	bool keeper_full;       /* takes no question */
 	unsigned asked[16];
-	unsigned steps;
+	uint32_t taken;         /* blocks that a test keeps from the relay */
 	struct cl *cls;
 	unsigned ncls;
 	struct ag *ags;
@@ -132,6 +132,8 @@ void rig_init(struct rig *g, const struct world_cfg *cfg);
 void rig_listen(struct rig *g, const char *where, enum listen_kind kind,
     const char *app);
 void rig_start(struct rig *g);
+/* Leave the relay no more than n blocks that are not promised yet. */
+void rig_scarce(struct rig *g, uint32_t n);
 /* Let time pass. */
 void rig_run(struct rig *g, uint64_t ms);
 /* Long enough for anything that has no reason to wait. */

@@ -1267,6 +1267,158 @@ long_heads(void **state)
 	rig_close(&g);
 }
 
+/* 20 KB in 90 pieces: from a small buffer to a large one on the way. */
+static void
+a_head_in_many_pieces(void **state)
+{
+	char *fill = big(20000);
+	const char *all;
+	struct cl *c;
+	struct dyn d = { 0 };
+
+	(void)state;
+	begin_web();
+	c = cl_new(&g, C1, NULL);
+	for (size_t i = 0; i < 40; i++) {
+		char line[600];
+
+		snprintf(line, sizeof line, "X-%zu: %.490s\r\n", i,
+		    fill + i * 490);
+		dyn_put(&d, line, strlen(line));
+	}
+	all = req("GET /many", d.p);
+	for (size_t i = 0; i < strlen(all); i += 230) {
+		cl_putn(c, all + i, min_size(230, strlen(all) - i));
+		rig_run(&g, 7);
+	}
+	assert_true(as_has(asked(1), "GET /many "));
+	assert_true(as_has(ag_last(web), d.p));
+	assert_int_equal(g.r->large.used, 0);
+	as_say(ag_last(web), OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	free(fill);
+	free(d.p);
+	rig_close(&g);
+}
+
+/* It will not say another word: for us it is gone, whether that is seen with
+ * its request or later. Of our own answers it gets what it asked for. */
+static void
+a_client_that_closes_its_side(void **state)
+{
+	struct cl *c;
+
+	(void)state;
+	begin_web();
+	for (int late = 0; late < 2; late++) {
+		c = cl_new(&g, C1, NULL);
+		cl_put(c, req("POST /", "Content-Length: 2\r\n"));
+		cl_put(c, "ab");
+		if (late)
+			rig_settle(&g);
+		cl_shut(c);
+		rig_settle(&g);
+		assert_true(c->eof && c->in.n == 0);
+		assert_true(web->nstreams == 0 || ag_last(web)->was_reset);
+	}
+	c = cl_new(&g, C1, NULL);
+	cl_put(c, "GET /_adit/healthz HTTP/1.1\r\n" HOST "\r\n");
+	cl_shut(c);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_true(c->eof && !c->broken);
+	rig_close(&g);
+}
+
+static void
+an_app_that_talks_on(void **state)
+{
+	char *fill = big(200000);
+	struct cl *c;
+	struct as *s;
+
+	(void)state;
+	begin_web();
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(exchange(c, "GET /", "HTTP/1.1 200 OK\r\n"
+	    "Connection: close\r\nContent-Length: 2\r\n\r\nok"), 200);
+	s = ag_stream(web, 1);
+	as_sayn(s, fill, 200000);
+	rig_settle(&g);
+	/* All of it was taken and dropped; then its time was over. */
+	assert_int_equal(s->out.n, 0);
+	assert_true(s->in_end);
+	rig_run(&g, ORPHAN_MS);
+	assert_true(s->was_reset);
+	assert_int_equal(exchange(c, "GET /", OK2), 200);
+	free(fill);
+	rig_close(&g);
+}
+
+static void
+a_broken_answer_to_http_1_0(void **state)
+{
+	char line[3000];
+	struct cl *c;
+	struct as *s;
+
+	(void)state;
+	begin_web();
+	c = cl_new(&g, C1, NULL);
+	snprintf(line, sizeof line, "GET / HTTP/1.0\r\nCookie: %s\r\n" HOST
+	    "\r\n", g.cookie);
+	cl_put(c, line);
+	s = asked(1);
+	as_say(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	    "3\r\nabc\r\n");
+	rig_settle(&g);
+	as_end(s);
+	rig_settle(&g);
+	assert_true(c->eof && c->broken);
+	rig_close(&g);
+}
+
+/* Blocks for six windows: who comes later is told to wait, nobody is cut. */
+static void
+memory_for_few_streams(void **state)
+{
+	enum { N = 40 };
+	char *fill = big(300000);
+	struct cl *c[N];
+	unsigned full = 0, good = 0;
+
+	(void)state;
+	begin();
+	g.cfg.memory_bytes = (uint64_t)9 << 20;
+	g.cfg.max_connections = 200;
+	go_web();
+	for (size_t i = 0; i < N; i++) {
+		c[i] = cl_new(&g, C1, NULL);
+		c[i]->hold = true;
+		cl_put(c[i], req("GET /", ""));
+	}
+	rig_settle(&g);
+	for (struct as *s = web->streams; s != NULL; s = s->next) {
+		as_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
+		as_sayn(s, fill, 300000);
+	}
+	rig_run(&g, 1000);
+	for (size_t i = 0; i < N; i++)
+		c[i]->hold = false;
+	rig_run(&g, 3000);
+	for (size_t i = 0; i < N; i++) {
+		unsigned status = cl_take(c[i], false);
+
+		full += status == 503;
+		good += status == 200 && c[i]->body.n == 300000;
+	}
+	assert_int_equal(full + good, N);
+	assert_true(full > 5 && good > 5);
+	free(fill);
+	rig_close(&g);
+}
+
 static void
 a_bad_chunk_in_an_upload(void **state)
 {
@@ -1339,6 +1491,11 @@ main(void)
 		cmocka_unit_test(streams_have_a_cap),
 		cmocka_unit_test(bad_requests),
 		cmocka_unit_test(long_heads),
+		cmocka_unit_test(a_head_in_many_pieces),
+		cmocka_unit_test(a_client_that_closes_its_side),
+		cmocka_unit_test(an_app_that_talks_on),
+		cmocka_unit_test(a_broken_answer_to_http_1_0),
+		cmocka_unit_test(memory_for_few_streams),
 		cmocka_unit_test(a_bad_chunk_in_an_upload),
 	};
 
