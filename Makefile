@@ -65,14 +65,15 @@ MUSL    := $(subst -gnu,-musl,$(TRIPLE))
 MUSLDIR := /usr/lib/$(MUSL)
 CC_MUSL  = $(TRIPLE)-gcc -specs $(MUSLDIR)/musl-gcc.specs
 BEARSSL := /usr/lib/$(TRIPLE)/libbearssl.a
-# Speed where every byte passes, size elsewhere: the binary has a limit.
-HOT      = base codec crypto net tunnel
-optimise = $(or $(CFLAGS),$(if $(filter $(HOT:%=src/%/%),$(1)),-O2,-Os))
-MUSL_FLAGS = $(BASE_FLAGS) $(call optimise,$<) -g -fPIE -fstack-protector-strong \
+# The binary has a limit, and the bench sees no difference but for these.
+HOT      = codec/ws
+optimise = $(or $(CFLAGS),$(if $(filter $(HOT:%=src/%.c),$<),-O2,-Os))
+MUSL_FLAGS = $(BASE_FLAGS) $(optimise) -g -flto -fPIE -fstack-protector-strong \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=. -isystem tools/musl -isystem $(BUILD)/musl
 MUSL_LINK = -static -nostartfiles -Wl,-pie,--no-dynamic-linker \
-	-Wl,-z,text,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections \
+	-Wl,-z,text,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code \
+	-Wl,--gc-sections -flto=auto -Wno-maybe-uninitialized \
 	-Wl,--build-id=none
 
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -89,10 +90,22 @@ $(BUILD)/adit: $(BUILD)/adit.debug
 	@$(TRIPLE)-strip -o $@ $<
 	@echo "$@: $$(stat -c %s $@) bytes"
 
-$(BUILD)/adit.debug: $(MUSL_OBJ)
+# BearSSL without the tables for unwinding it, which nobody does: 10 KB.
+$(BUILD)/musl/libbearssl.a: $(BEARSSL) | $(BUILD)/musl/linux
+	@$(TRIPLE)-objcopy -R .eh_frame -R .rela.eh_frame -R .rel.eh_frame \
+	    $< $@
+
+# It starts by itself (src/app/musl.c), before musl: 20 KB.
+$(BUILD)/musl/src/app/musl.o: MUSL_FLAGS += -fno-lto -fno-stack-protector \
+	-fno-builtin
+ifneq ($(filter x86_64-%,$(TRIPLE)),)
+MUSL_LINK += -Wl,-z,pack-relative-relocs,-e,adit_start
+endif
+
+$(BUILD)/adit.debug: $(MUSL_OBJ) $(BUILD)/musl/libbearssl.a
 	$(call say,link $@)
-	$(Q)$(CC_MUSL) $(MUSL_LINK) -o $@ $(MUSLDIR)/rcrt1.o $(MUSLDIR)/crti.o \
-	    $(MUSL_OBJ) $(BEARSSL) $(MUSLDIR)/crtn.o
+	$(Q)$(CC_MUSL) $(MUSL_FLAGS) $(MUSL_LINK) -o $@ \
+	    $(MUSLDIR)/rcrt1.o $(MUSLDIR)/crti.o $^ $(MUSLDIR)/crtn.o
 
 # musl-dev has no kernel headers: links to the system's, looked at last.
 $(BUILD)/musl/linux:
