@@ -836,6 +836,33 @@ a_relay_that_goes_away_drains_and_closes_with_4000(void **state)
 	pair_free(w);
 }
 
+static void
+a_drained_relay_waits_for_what_is_unacknowledged(void **state)
+{
+	struct pair *w = live_pair(1);
+
+	UNUSED(state);
+	tunnel_goaway(&w->relay.t, GOAWAY_UPGRADE, 30000);
+	pair_settle(w);                         /* it came, no ACK yet */
+	pair_time(w, ACK_DELAY_MS);
+	assert_int_equal(w->relay.t.state, TUNNEL_DRAINING);
+	pair_settle(w);
+	pair_time(w, 0);
+	assert_int_equal(w->relay.t.state, TUNNEL_CLOSED);
+	pair_free(w);
+	/* The other way round: the relay owes the ACK. */
+	w = live_pair(1);
+	tunnel_goaway(&w->agent.t, GOAWAY_SHUTDOWN, 30000);
+	pair_settle(w);
+	pair_time(w, ACK_DELAY_MS);
+	assert_int_equal(w->relay.t.state, TUNNEL_DRAINING);
+	pair_settle(w);
+	assert_true(tunnel_goaway_acked(&w->agent.t));
+	pair_time(w, 0);
+	assert_int_equal(w->relay.t.state, TUNNEL_CLOSED);
+	pair_free(w);
+}
+
 /* † An agent's go-away is served across; it dials when it is acknowledged. */
 static void
 an_open_that_crosses_a_goaway_is_served(void **state)
@@ -1224,6 +1251,8 @@ main(void)
 		cmocka_unit_test(a_pull_may_end_its_own_stream_or_all),
 		cmocka_unit_test(
 		    a_relay_that_goes_away_drains_and_closes_with_4000),
+		cmocka_unit_test(
+		    a_drained_relay_waits_for_what_is_unacknowledged),
 		cmocka_unit_test(an_open_that_crosses_a_goaway_is_served),
 		cmocka_unit_test(a_goaway_has_a_deadline),
 		cmocka_unit_test(the_relay_goes_away_before_numbers_run_out),
