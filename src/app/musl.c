@@ -169,10 +169,11 @@ void *
 malloc(size_t n)
 {
 	uint8_t *p = heap.span + heap.used;
+	size_t whole = (n + HEAP_ALIGN) & ~(size_t)(HEAP_ALIGN - 1);
 
-	if (n > HEAP_BYTES - heap.used - HEAP_ALIGN)
+	if (n > HEAP_BYTES || whole > HEAP_BYTES - heap.used)
 		return NULL;
-	heap.used += (n + HEAP_ALIGN) & ~(size_t)(HEAP_ALIGN - 1);
+	heap.used += whole;
 	heap.live++;
 	return p;
 }
