@@ -275,7 +275,8 @@ fuzz-short: $(FUZZ)
 
 test: test-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
-	@$(MAKE) --no-print-directory tidy check-binary unit kqueue fuzz-short e2e
+	@$(MAKE) --no-print-directory tidy check-binary unit kqueue fuzz-short \
+	    e2e e2e-kqueue
 	@echo "make test: all passed"
 
 test-deps:
@@ -294,6 +295,13 @@ e2e: $(BUILD)/adit
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) \
 	    timeout $(E2E_TIMEOUT) node --test e2e/*.test.mjs
 
+# The whole program on kqueue's stand-in, with one file of these.
+e2e-kqueue:
+	@$(MAKE) --no-print-directory -j$(JOBS) -s BACKEND=kqueue \
+	    BUILD=$(BUILD)/kqueue
+	@cd tests && ADIT_BIN=$(abspath $(BUILD)/kqueue/adit) \
+	    timeout $(E2E_TIMEOUT) node --test e2e/hard-root.test.mjs
+
 run:
 	@APP='$(APP)' PORT='$(PORT)' BUILD='$(BUILD)' tools/run
 
@@ -309,6 +317,6 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: FORCE unit kqueue clang fuzz fuzz-short test test-deps test-programs \
-	tidy check-binary e2e run bench debug install clean
+	tidy check-binary e2e e2e-kqueue run bench debug install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
