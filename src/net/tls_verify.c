@@ -243,7 +243,8 @@ tell_alert(int alert, struct buf *b)
 	switch (alert) {
 	case 40:
 		buf_lit(b, "the other side has no cipher suite in common with "
-		    "us, or wants a client certificate");
+		    "us (is it older than TLS 1.2?), or wants a client "
+		    "certificate");
 		return;
 	case 70:
 		buf_lit(b, "the other side does not speak TLS 1.2 (one that "
