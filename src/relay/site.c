@@ -96,10 +96,11 @@ host_is_ours(const struct relay *r, const struct relay_listen *l,
 	struct url u;
 
 	if (auth->kind != URL_HOST_NAME) {
-		size_t n = auth->kind == URL_HOST_V4 ? 4 : 16;
+		bool v4 = auth->kind == URL_HOST_V4;
 
 		return memcmp(l->addr.ip, zero, 16) == 0 ||
-		    memcmp(l->addr.ip, auth->addr, n) == 0;
+		    (v4 == (l->addr.family == ADDR_V4) &&
+		    memcmp(l->addr.ip, auth->addr, v4 ? 4 : 16) == 0);
 	}
 	if (url_host_eq(auth->host, SL("localhost")))
 		return true;
@@ -301,6 +302,8 @@ site_same_origin(const struct relay *r, const struct site *site,
 	if (origin.n == 0)
 		return false;
 	u.secure = slice_starts(f->value, SL("https:"));
+	if (site->secure && !u.secure)
+		return false;   /* whoever is on the way makes http pages */
 	if (same_authority(origin, site->host, u.secure))
 		return true;
 	if (!site->main || r->cfg->public_url.n == 0 ||
