@@ -119,7 +119,7 @@ pair_free(struct tls_pair *p)
 }
 
 /* Until both are done (true) or one failed, or nothing moves. */
-static bool
+static inline bool
 pair_shake(struct tls_pair *p)
 {
 	int c = IO_AGAIN, s = IO_AGAIN;
