@@ -119,10 +119,17 @@ measure(struct tunnel_stream *s, uint32_t n, uint64_t now_ms)
 	struct tunnel *t = s->tunnel;
 	uint64_t dt_ms = now_ms - s->rate_ms, rtt_ms = t->srtt8_ms / 8, want;
 	uint32_t initial = t->cfg.ours.window, size = initial + s->grown;
+	uint32_t most = t->cfg.window_max;
 
 	if (ckd_add(&s->rate_bytes, s->rate_bytes, n))
 		s->rate_bytes = UINT32_MAX;
-	if (t->cfg.ops->window == NULL || rtt_ms < RTT_GROW_MS ||
+	if (rtt_ms < RTT_GROW_MS) {
+		/* Near: one window fills the path, but then both ends wait
+		 * for each other in turn. A few let them work at once. */
+		rtt_ms = RTT_NEAR_MS;
+		most = (uint32_t)min_u64(most, WINDOW_NEAR);
+	}
+	if (t->cfg.ops->window == NULL ||
 	    dt_ms < max_u64(rtt_ms, MEASURE_MS_MIN))
 		return;
 	want = (uint64_t)s->rate_bytes * rtt_ms / dt_ms * 3 / 2;
@@ -130,7 +137,7 @@ measure(struct tunnel_stream *s, uint32_t n, uint64_t now_ms)
 	s->rate_ms = now_ms;
 	if (want > size) {
 		want = (want + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
-		want = min_u64(want, t->cfg.window_max);
+		want = min_u64(want, most);
 		if (want > size)
 			resize(s, (uint32_t)want);
 	} else if (s->grown > 0 && want < size / 4) {

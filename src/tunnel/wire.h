@@ -48,7 +48,9 @@ enum refuse_code { REFUSE_LIST(X) REFUSE_CODES };
 	X(DEAD_AFTER_MS,        5000, "dead after so much more")        \
 	X(HELLO_DEADLINE_MS,    5000, "for each step of the beginning") \
 	X(RTT_PING_MS,          1000, "between pings that measure, least") \
-	X(RTT_GROW_MS,             2, "no window grows below this round trip") \
+	X(RTT_GROW_MS,             2, "a shorter round trip is near")   \
+	X(RTT_NEAR_MS,             1, "what a near one counts as")      \
+	X(WINDOW_NEAR,        262144, "a stream's window, most, when near") \
 	X(STREAM_RENEW,   2147418112, "the relay goes away at this stream") \
 	X(RENEW_MS,          3600000, "deadline of that go-away")       \
 	X(GRACE_MS,            30000, "a parked session lives so long, usual")
