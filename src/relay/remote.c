@@ -715,6 +715,11 @@ remote_turn(struct remote *l)
 		remote_lost(l, "no sign of life");
 	if (!l->dead)
 		remote_write(l);
+	if (!l->dead && tunnel_state(&l->t) == TUNNEL_DRAINING) {
+		/* What was just written may have been the last of it. */
+		tunnel_step(&l->t, r->io->now_ms, &due);
+		remote_write(l);
+	}
 	if (!l->dead && tunnel_state(&l->t) == TUNNEL_CLOSED)
 		remote_close_when_out(l);
 	if (!l->dead) {
