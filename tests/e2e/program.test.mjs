@@ -17,7 +17,7 @@ const options = { skip: needsRelay, timeout: NEVER_MS };
 const test = (name, fn) => it(name, options, fn);
 after(shutDown);
 
-const commands = ['relay', 'agent', 'start', 'status'];
+const commands = ['relay', 'agent', 'start', 'status', 'init'];
 const help = async (command) => (await run(ADIT, [command, '--help'])).stdout.toString();
 const sorted = (set) => [...set].sort();
 const matches = (text, pattern) => new Set(Array.from(text.matchAll(pattern), (m) => m[1]));
