@@ -8,11 +8,14 @@ agent_cmd(const struct cmd *cmd)
 	int code = serve_settings(s, CONF_AGENT, cmd);
 
 	if (code == EXIT_GO_ON)
+		code = serve_account(s);
+	if (code == EXIT_GO_ON)
 		code = serve_world(s);
 	if (code == EXIT_GO_ON)
 		code = serve_agent(s);
 	if (code != EXIT_GO_ON)
 		return code;
 	serve_agent_hello(s);
-	return serve_run(s);
+	code = serve_sandbox(s);
+	return code == EXIT_GO_ON ? serve_run(s) : code;
 }

@@ -101,6 +101,13 @@ check_format(struct slice s)
 }
 
 static const char *
+check_sandbox(struct slice s)
+{
+	return slice_eq(s, SL("on")) || slice_eq(s, SL("seccomp")) ||
+	    slice_eq(s, SL("off")) ? NULL : "want on, seccomp or off";
+}
+
+static const char *
 check_password(struct slice s)
 {
 	return strength_fault(STRENGTH_PASSWORD, s);
@@ -138,7 +145,6 @@ check_jwt(struct slice s)
 	.flag = (flag_), .key = (key_), .env = (env_), .help = (help_) }
 
 static const char no_channel[] = "not in this version: the message channel";
-static const char no_sandbox[] = "not in this version: the sandbox";
 static const char no_secret[] =
     "everybody on this machine can read a command line; "
     "use the environment or a file";
@@ -226,6 +232,19 @@ const struct conf_row conf_rows[] = {
 	    "and an agent reads none" },
 	{ .id = C_CHECK, .type = CONF_SWITCH, .roles = CONF_BOTH,
 	    .flag = "check", .help = "check the settings and exit" },
+	{ .id = C_USER, .type = CONF_TEXT, .roles = CONF_BOTH,
+	    .flag = "user", .key = "user", .arg = "NAME",
+	    .dflt = "adit, else nobody",
+	    .help = "the account to become when started as root, which is "
+	    "never kept" },
+	{ .id = C_SANDBOX, .type = CONF_TEXT, .roles = CONF_BOTH,
+	    .flag = "sandbox", .key = "sandbox", .arg = "on|seccomp|off",
+	    .check = check_sandbox, .dflt = "on",
+	    .help = "off: run without; seccomp: without Landlock, for kernels "
+	    "that lack it" },
+	{ .id = C_POLICY, .type = CONF_SWITCH, .roles = CONF_BOTH,
+	    .flag = "print-policy", .help = "print what each process may do: "
+	    "system calls, paths, ports; and exit" },
 
 	{ .id = C_PASSWORD, .type = CONF_SECRET, .roles = CONF_RELAYS,
 	    .key = "password", .env = "RELAY_PASSWORD",
@@ -350,11 +369,6 @@ const struct conf_row conf_rows[] = {
 	    "TUNNEL_REGISTRATION_API_KEY", CONF_RELAYS, no_channel),
 	LATER_ROW("channel-path", "channel_path", "WS_PATH", CONF_RELAYS,
 	    no_channel),
-	LATER_ROW("sandbox", "sandbox", NULL, CONF_BOTH, no_sandbox),
-	LATER_ROW("print-policy", NULL, NULL, CONF_BOTH, no_sandbox),
-	LATER_ROW("user", "user", NULL, CONF_BOTH,
-	    "not in this version: changing the account; start it as the one "
-	    "that it shall run as"),
 	/* Spellings that exist for nothing: a secret would show in ps. */
 	LATER_ROW("password", NULL, NULL, CONF_RELAYS, no_secret),
 	LATER_ROW("jwt-secret", NULL, NULL, CONF_RELAYS, no_secret),

@@ -138,6 +138,35 @@ plan_fault(const char *who, uint64_t bytes)
 	return EXIT_USAGE;
 }
 
+/*
+ * Whoever reads the log may not stop the relay by not reading: a line for
+ * which there is no room (a pipe that is writable takes PIPE_BUF bytes at
+ * least) is counted instead, and the count is told when there is room again.
+ */
+static void
+log_line(void *ctx, struct slice line)
+{
+	struct serve *s = ctx;
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	uint8_t area[64];
+	struct buf b = BUF_ON(area);
+
+	if (poll(&p, 1, 0) == 0) {
+		s->lines_lost++;
+		return;
+	}
+	if (s->lines_lost > 0) {
+		buf_lit(&b, "adit: lines lost: ");
+		buf_put_dec(&b, s->lines_lost);
+		buf_lit(&b, "\n");
+		s->lines_lost = 0;
+		out_write(STDERR_FILENO, buf_slice(&b));
+	}
+	out_write(STDERR_FILENO, line);
+}
+
+_Static_assert(LOG_LINE_MAX + 64 <= 4096, "two lines fit a pipe's PIPE_BUF");
+
 static int
 make_plans(struct serve *s)
 {
@@ -195,7 +224,13 @@ serve_settings(struct serve *s, enum conf_role role, const struct cmd *cmd)
 		return code;
 	if (!conf_env(c, cmd->envp))
 		return conf_error(s);
+	s->log = (struct log){ .sink = log_line, .ctx = s,
+		.level = setup_log_level(c), .json = setup_log_json(c) };
 	code = make_plans(s);
+	if (code == EXIT_GO_ON)
+		code = serve_sandbox_mode(s);
+	if (code == EXIT_GO_ON && conf_is_set(c, C_POLICY))
+		return serve_print_policy(s);
 	if (code == EXIT_GO_ON && conf_is_set(c, C_CHECK)) {
 		out_write(STDOUT_FILENO, SL("the settings are good\n"));
 		return EXIT_STOPPED;
@@ -220,57 +255,22 @@ hold_standard_streams(void)
 }
 
 void
+serve_undumpable(void)
+{
+#ifdef __linux__
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+void
 serve_harden(void)
 {
 	struct rlimit none = { 0, 0 };
 
 	hold_standard_streams();
 	(void)setrlimit(RLIMIT_CORE, &none);
-#ifdef __linux__
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
+	serve_undumpable();
 	(void)umask(077);
-}
-
-/*
- * Whoever reads the log may not stop the relay by not reading: a line for
- * which there is no room (a pipe that is writable takes PIPE_BUF bytes at
- * least) is counted instead, and the count is told when there is room again.
- */
-static void
-log_line(void *ctx, struct slice line)
-{
-	struct serve *s = ctx;
-	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
-	uint8_t area[64];
-	struct buf b = BUF_ON(area);
-
-	if (poll(&p, 1, 0) == 0) {
-		s->lines_lost++;
-		return;
-	}
-	if (s->lines_lost > 0) {
-		buf_lit(&b, "adit: lines lost: ");
-		buf_put_dec(&b, s->lines_lost);
-		buf_lit(&b, "\n");
-		s->lines_lost = 0;
-		out_write(STDERR_FILENO, buf_slice(&b));
-	}
-	out_write(STDERR_FILENO, line);
-}
-
-_Static_assert(LOG_LINE_MAX + 64 <= 4096, "two lines fit a pipe's PIPE_BUF");
-
-static bool
-keeper_ask(void *ctx, const struct ask *q)
-{
-	struct serve *s = ctx;
-	struct answer a;
-
-	if (kernel_answers_left(&s->kernel) == 0)
-		return false;
-	keeper_answer(&s->keeper, q, &a);
-	return kernel_answer(&s->kernel, &a);
 }
 
 /* The agent's io is the kernel's but for its data directory. */
@@ -283,8 +283,8 @@ agent_save(void *ctx, struct slice name, struct slice content)
 	return data_save(&s->agent_data, name, content) == E_OK;
 }
 
-static uint32_t
-descriptors(const struct serve *s)
+uint32_t
+serve_descriptors(const struct serve *s)
 {
 	uint64_t n = KERNEL_FDS_OWN + AGENT_FDS;
 
@@ -314,21 +314,21 @@ int
 serve_world(struct serve *s)
 {
 	struct kernel_cfg cfg = {
-		.fds_max = descriptors(s),
+		.fds_max = serve_descriptors(s),
 		.signals = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 },
 		.nsignals = 4,
-		.data = s->has_relay ? &s->relay_data : NULL,
-		.ask = s->has_relay ? keeper_ask : NULL,
+		.ask = s->has_relay ? serve_ask : NULL,
 		.ask_ctx = s,
+		.ask_fd = s->vault.fd,
+		.ask_ready = s->has_relay ? serve_answers : NULL,
 	};
-	struct resolve_cfg names = { .argv = s->cmd->title };
+	struct resolve_cfg names = { .argv = s->cmd->title,
+		.enter = serve_sandbox_names, .enter_ctx = s,
+		.once = s->sandbox.mode != SANDBOX_OFF };
 	size_t bytes;
 
 	plan_tls(s, &cfg);
 	bytes = kernel_bytes(&cfg);
-	s->log = (struct log){ .sink = log_line, .ctx = s,
-		.level = setup_log_level(&s->conf),
-		.json = setup_log_json(&s->conf) };
 	if (s->has_agent) {
 		if (!resolver_open(&s->resolver, &names))
 			return out_fail(EXIT_FAILED, "helpers for names",
@@ -345,6 +345,9 @@ serve_world(struct serve *s)
 		return out_fail(EXIT_FAILED, "events", SL(""),
 		    strerror(errno));
 	loop_init(&s->loop, &s->kernel, &s->log);
+	s->relay_ops = kernel_ops;
+	s->relay_ops.save = serve_save;
+	s->loop.io.ops = &s->relay_ops;
 	s->agent_ops = kernel_ops;
 	s->agent_ops.save = agent_save;
 	if (s->kernel.cfg.fds_max < cfg.fds_max)
@@ -379,24 +382,6 @@ serve_file_fault(int code, struct slice path, struct slice role,
 		buf_put_dec(&b, line);
 	}
 	return out_fail(code, NULL, buf_slice(&b), why);
-}
-
-int
-serve_data(struct data *d, struct slice path, struct slice role)
-{
-	char dir[PATH_BYTES], sub[DATA_NAME_MAX];
-	enum err e;
-
-	if (!path_of(dir, path) || role.n >= sizeof sub)
-		return out_fail(EXIT_USAGE, NULL, path, "name too long");
-	memcpy(sub, role.p, role.n);
-	sub[role.n] = '\0';
-	e = data_open(d, dir, sub);
-	if (e == E_OK)
-		return EXIT_GO_ON;
-	return serve_file_fault(EXIT_USAGE, path, role, SL(""), 0,
-	    e == E_FULL ? "in use by another adit that runs" :
-	    strerror(d->error));
 }
 
 /* ---- running ---- */
@@ -485,6 +470,11 @@ on_step(void *ctx, const struct io *io)
 		if (code >= 0 && agent_over(s, code))
 			finish(s, code);
 	}
+	if (s->resolver.gone && s->exit_code != EXIT_FAILED) {
+		LOGF(&s->log, LOG_FATAL, "app", "the helpers for names have "
+		    "ended, and the sandbox lets nobody start others");
+		finish(s, EXIT_FAILED);
+	}
 	if (s->stops > 0 && s->relay != NULL && relay_stopped(s->relay) &&
 	    s->agent == NULL)
 		finish(s, EXIT_STOPPED);
@@ -499,7 +489,7 @@ serve_run(struct serve *s)
 	loop_run(&s->loop, &ops, s);
 	if (s->resolver.pid > 0)
 		resolver_close(&s->resolver);
-	keeper_wipe(&s->keeper);
+	vault_close(&s->vault);
 	secret_wipe(&s->as.cfg.token);
 	LOGF(&s->log, LOG_INFO, "app", "stopped",
 	    log_u("code", (uint64_t)s->exit_code));

@@ -7,12 +7,16 @@
 #define ADIT_APP_SERVE_H
 
 #include "app/cmd.h"
+#include "app/sandbox.h"
 #include "app/setup.h"
+#include "app/vault.h"
 #include "net/data.h"
 #include "net/certs.h"
 #include "net/loop.h"
 #include "net/trust.h"
 #include "state/keeper.h"
+
+enum { SERVE_FOLDERS = 36, SERVE_PATH_BYTES = 1024 };
 
 struct serve {
 	struct conf conf;
@@ -22,6 +26,11 @@ struct serve {
 	struct relay_plan rplan;
 	struct agent_plan aplan;
 	const struct cmd *cmd;
+	struct { enum sandbox_mode mode; } sandbox;
+	bool was_root;
+	struct account { uint32_t uid, gid; } account;  /* to run as */
+	size_t nfolders;                /* that the sandbox leaves open */
+	char folders[SERVE_FOLDERS][SERVE_PATH_BYTES];
 	bool exposed;                   /* others may read a file of secrets */
 
 	struct log log;
@@ -31,15 +40,16 @@ struct serve {
 	struct kernel kernel;
 	struct loop loop;
 	struct data relay_data, agent_data;
-	struct keeper keeper;
+	struct vault vault;
+	struct keeper keeper;           /* used in the vault only */
 	struct certs certs;             /* the relay's, if it speaks TLS */
 	struct trust trust;             /* the agent's */
-	struct io_ops agent_ops;        /* kernel_ops, saving to agent_data */
+	struct io_ops relay_ops;        /* kernel_ops, saving by the vault */
+	struct io_ops agent_ops;        /* and to agent_data */
 	struct io agent_io;
 	struct relay *relay;
 	struct agent *agent;
 
-	struct secret jwt, token;       /* until the keeper has them */
 	bool token_made;                /* at this start */
 	uint8_t tunnel_id[HELLO_TUNNEL_ID_BYTES];
 	uint8_t dial_url[SETUP_URL_MAX];
@@ -55,20 +65,47 @@ extern struct serve serve_process;
 /* Read and check all settings; --help and --check end here. */
 int serve_settings(struct serve *s, enum conf_role role,
     const struct cmd *cmd);
+void serve_undumpable(void);
 /* Standard streams that exist, no core dumps, no tracing by others of the same
  * account, private files. Before anything else. */
 void serve_harden(void);
+/* Descriptors of the process, at most. */
+uint32_t serve_descriptors(const struct serve *s);
 /* Memory, poller, entropy, helpers for names. */
 int serve_world(struct serve *s);
+/*
+ * serve_sandbox.c: what --sandbox says and the system can; the list of
+ * --print-policy; and for good, in the process that reads the network, in the
+ * keeper's and in the helpers for names.
+ */
+int serve_sandbox_mode(struct serve *s);
+int serve_print_policy(struct serve *s);
+int serve_sandbox(struct serve *s);
+int serve_sandbox_keeper(struct serve *s);
+bool serve_sandbox_names(void *ctx, bool worker);
 /* Run until it ends. */
 int serve_run(struct serve *s);
 
-/* serve_relay.c: listen, open the data directory, make keeper and relay, say
- * where it can be opened. */
+/* serve_account.c: open the data directories, stop being root. */
+int serve_account(struct serve *s);
+/* Open DATA/ROLE; errors are told. */
+int serve_data(struct data *d, struct slice path, struct slice role);
+/* serve_relay.c: listen, make the relay, say where it can be opened. */
 int serve_listen(struct serve *s);
+void serve_close_listens(struct serve *s);
 int serve_relay(struct serve *s);
 void serve_relay_hello(struct serve *s);
-/* serve_agent.c: the data directory, the agent. */
+/*
+ * serve_keeper.c: start the process that keeps the secrets, and forget them
+ * here. The rest is for the kernel: a question, answers to read, a file to
+ * write.
+ */
+int serve_keeper(struct serve *s);
+bool serve_ask(void *ctx, const struct ask *q);
+void serve_answers(void *ctx);
+bool serve_save(void *ctx, struct slice name, struct slice content);
+
+/* serve_agent.c: the agent. */
 int serve_agent(struct serve *s);
 void serve_agent_hello(struct serve *s);
 
@@ -82,9 +119,12 @@ void serve_tls_hello(struct serve *s);
 /* Once a turn; when to come again. */
 uint64_t serve_tls_step(struct serve *s, const struct io *io);
 void serve_tls_reload(struct serve *s, const struct io *io);
+/* The keys are in the vault now. */
+void serve_tls_forget(struct serve *s);
+/* A call in the vault that is about certificates. */
+void serve_tls_inside(struct serve *s, const struct vault_call *c,
+    struct vault_reply *r, uint8_t *shared);
 
-/* Open DATA/ROLE; errors are told. */
-int serve_data(struct data *d, struct slice path, struct slice role);
 /* "DATA/ROLE/FILE:LINE: WHY" */
 int serve_file_fault(int code, struct slice path, struct slice role,
     struct slice file, size_t line, const char *why);

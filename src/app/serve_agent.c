@@ -52,9 +52,7 @@ serve_agent(struct serve *s)
 
 	buf_lit(&role, "agent-");
 	buf_put(&role, s->as.cfg.name);
-	code = serve_data(&s->agent_data, s->as.data, buf_slice(&role));
-	if (code == EXIT_GO_ON)
-		code = load_id(s, buf_slice(&role));
+	code = load_id(s, buf_slice(&role));
 	if (code != EXIT_GO_ON)
 		return code;
 	s->agent_io = s->loop.io;

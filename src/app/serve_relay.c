@@ -115,84 +115,14 @@ serve_listen(struct serve *s)
 	return code;
 }
 
-/* ---- secrets and state ---- */
-
-static enum err
-store_load(void *ctx, struct slice name, struct buf *into)
+void
+serve_close_listens(struct serve *s)
 {
-	size_t n = 0;
-	enum err e = data_load(ctx, name, into->p + into->n, buf_room(into),
-	    &n);
-
-	if (e == E_OK)
-		into->n += n;
-	return e == E_RANGE ? E_FULL : e;
+	for (size_t i = 0; i < s->rs.cfg.nlistens; i++)
+		(void)close(s->rs.cfg.listens[i].fd);
 }
 
-static bool
-store_save(void *ctx, struct slice name, struct slice content)
-{
-	return data_save(ctx, name, content) == E_OK;
-}
-
-static int
-store_fault(const struct serve *s, const struct store_fault *f)
-{
-	return serve_file_fault(EXIT_USAGE, s->rs.data, role_name, f->file,
-	    f->line, f->why);
-}
-
-static int
-open_secrets(struct serve *s, struct rng *rng, const struct store_io *io)
-{
-	struct store_fault f;
-	bool made;
-
-	s->jwt = s->conf.jwt;
-	s->token = s->conf.token;
-	if (s->jwt.n == 0 &&
-	    store_jwt_secret(&s->jwt, io, rng, &made, &f) != E_OK)
-		return store_fault(s, &f);
-	if (s->token.n == 0 && store_relay_token(&s->token, io, rng,
-	    &s->token_made, &f) != E_OK)
-		return store_fault(s, &f);
-	return EXIT_GO_ON;
-}
-
-static int
-open_keeper(struct serve *s)
-{
-	const struct io *world = &s->loop.io;
-	struct store_io io = { store_load, store_save, &s->relay_data };
-	struct buf area = BUF_ON(s->keeper.file);
-	struct store_fault f;
-	struct rng rng;
-	uint8_t seed[2 * RNG_SEED_MIN];
-	struct keeper_cfg cfg = { &s->jwt, &s->conf.password, &s->token,
-		slice_of(seed, sizeof seed), io };
-	int code;
-
-	io_random(world, seed, sizeof seed);
-	rng_init(&rng, slice_of(seed, sizeof seed));
-	code = open_secrets(s, &rng, &io);
-	rng_wipe(&rng);
-	if (code != EXIT_GO_ON)
-		return code;
-	io_random(world, seed, sizeof seed);
-	keeper_init(&s->keeper, &cfg);
-	wipe(seed, sizeof seed);
-	secret_wipe(&s->jwt);
-	secret_wipe(&s->conf.jwt);
-	secret_wipe(&s->conf.password);
-	if (s->has_agent)
-		s->as.cfg.token = s->token;
-	secret_wipe(&s->token);
-	secret_wipe(&s->conf.token);
-	if (store_revoked(&s->keeper.revoked, &io, &area,
-	    world->wall_ms / 1000, &f) != E_OK)
-		return store_fault(s, &f);
-	return EXIT_GO_ON;
-}
+/* ---- state ---- */
 
 static int
 open_relay(struct serve *s)
@@ -231,11 +161,11 @@ open_relay(struct serve *s)
 int
 serve_relay(struct serve *s)
 {
-	int code = serve_data(&s->relay_data, s->rs.data, role_name);
+	int code = open_relay(s);
 
-	if (code == EXIT_GO_ON)
-		code = open_keeper(s);
-	return code == EXIT_GO_ON ? open_relay(s) : code;
+	/* From here on its files are the keeper's to write. */
+	data_close(&s->relay_data);
+	return code;
 }
 
 /* ---- what it says ---- */

@@ -5,6 +5,7 @@
 #include "app/serve.h"
 
 #include "app/out.h"
+#include "base/num.h"
 
 enum { PATH_BYTES = 1024 };
 
@@ -83,24 +84,112 @@ renewed(struct serve *s)
 		serve_pin_self(s);
 }
 
+/* ---- the vault has the keys ------------------------ */
+
+/* In it: LOOK answers which place of each pair is in use now. */
+void
+serve_tls_inside(struct serve *s, const struct vault_call *c,
+    struct vault_reply *r, uint8_t *shared)
+{
+	struct buf b = buf_of(shared, VAULT_SHARED_BYTES);
+	uint64_t due;
+
+	s->log.wall_ms = c->wall_ms;
+	if (c->kind == VAULT_SIGN) {
+		r->n = to_u32(certs_sign(&s->certs, c->arg, (int)c->id,
+		    slice_of(c->bytes, c->n), r->bytes));
+		r->ok = r->n > 0;
+	} else if (c->kind == VAULT_LOOK) {
+		certs_set_busy(&s->certs, c->arg);
+		s->certs.look_ms = 0;
+		if (c->id != 0)
+			certs_reload(&s->certs, &s->log, c->wall_ms);
+		else
+			(void)certs_step(&s->certs, &s->log, 0, c->wall_ms,
+			    &due);
+		r->n = certs_live(&s->certs);
+		r->ok = true;
+	} else if (c->kind == VAULT_CHAIN && c->arg < s->certs.n) {
+		const struct certs_pair *p = &s->certs.pairs[c->arg];
+
+		r->ok = chain_pack(&b, &p->places[p->live].chain);
+		r->n = to_u32(b.n);
+	}
+}
+
+/* tls_server.sign: the one call that a handshake waits for. */
+static size_t
+sign(void *ctx, uint32_t held, int hash_id, struct slice hash, uint8_t *sig,
+    size_t cap)
+{
+	struct serve *s = &serve_process;
+	struct vault_call c = { .kind = VAULT_SIGN, .arg = held,
+		.id = (uint32_t)hash_id, .n = to_u32(hash.n) };
+	struct vault_reply r;
+
+	(void)ctx;
+	if (hash.n > sizeof c.bytes)
+		return 0;
+	memcpy(c.bytes, hash.p, hash.n);
+	if (!vault_call(&s->vault, &c, &r, VAULT_SIGN_MS) || r.ok == 0 ||
+	    r.n > cap || r.n > sizeof r.bytes)
+		return 0;
+	memcpy(sig, r.bytes, r.n);
+	return r.n;
+}
+
+void
+serve_tls_forget(struct serve *s)
+{
+	certs_forget_keys(&s->certs);
+	s->certs.server.sign = sign;
+}
+
+/* Let the vault look at the files, and take what it has read. */
+static void
+look(struct serve *s, uint64_t wall_ms, bool force)
+{
+	struct vault_call c = { .kind = VAULT_LOOK, .id = force,
+		.wall_ms = wall_ms, .arg = certs_busy(&s->certs) };
+	struct vault_reply r;
+	uint32_t live, changed;
+
+	if (!vault_call(&s->vault, &c, &r, VAULT_SLOW_MS) || r.ok == 0)
+		return;
+	live = r.n;
+	changed = live ^ certs_live(&s->certs);
+	for (uint32_t i = 0; i < s->certs.n; i++) {
+		c = (struct vault_call){ .kind = VAULT_CHAIN, .arg = i,
+			.wall_ms = wall_ms };
+		if ((changed >> i & 1) != 0 &&
+		    vault_call(&s->vault, &c, &r, VAULT_SLOW_MS) &&
+		    r.ok != 0)
+			(void)certs_take(&s->certs, i, live >> i & 1,
+			    slice_of(s->vault.shared, r.n));
+	}
+	if (changed != 0)
+		renewed(s);
+}
+
 uint64_t
 serve_tls_step(struct serve *s, const struct io *io)
 {
-	uint64_t due = UINT64_MAX;
-
-	if (s->certs.n > 0 && certs_step(&s->certs, &s->log, io->now_ms,
-	    io->wall_ms, &due))
-		renewed(s);
-	return due;
+	if (s->certs.n == 0)
+		return UINT64_MAX;
+	if (io->now_ms >= s->certs.look_ms) {
+		/* They were read a moment ago: the first look is later. */
+		if (s->certs.look_ms != 0)
+			look(s, io->wall_ms, false);
+		s->certs.look_ms = io->now_ms + CERTS_LOOK_MS;
+	}
+	return s->certs.look_ms;
 }
 
 void
 serve_tls_reload(struct serve *s, const struct io *io)
 {
-	if (s->certs.n == 0) {
+	if (s->certs.n == 0)
 		LOGF(&s->log, LOG_INFO, "app", "SIGHUP: nothing to reload");
-		return;
-	}
-	certs_reload(&s->certs, &s->log, io->wall_ms);
-	renewed(s);
+	else
+		look(s, io->wall_ms, true);
 }

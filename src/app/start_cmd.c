@@ -37,6 +37,10 @@ start_cmd(const struct cmd *cmd)
 	if (code == EXIT_GO_ON)
 		code = dial_self(s);
 	if (code == EXIT_GO_ON)
+		code = serve_account(s);
+	if (code == EXIT_GO_ON)
+		code = serve_keeper(s);
+	if (code == EXIT_GO_ON)
 		code = serve_world(s);
 	if (code == EXIT_GO_ON)
 		code = serve_relay(s);
@@ -46,5 +50,6 @@ start_cmd(const struct cmd *cmd)
 		return code;
 	serve_relay_hello(s);
 	serve_agent_hello(s);
-	return serve_run(s);
+	code = serve_sandbox(s);
+	return code == EXIT_GO_ON ? serve_run(s) : code;
 }

@@ -227,6 +227,42 @@ chain_load(struct cert_chain *c, struct slice pem)
 	return read_names(c) ? E_OK : E_SYNTAX;
 }
 
+bool
+chain_pack(struct buf *b, const struct cert_chain *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		buf_put_u32(b, to_u32(c->certs[i].data_len));
+		buf_put(b, slice_of(c->certs[i].data, c->certs[i].data_len));
+	}
+	return buf_ok(b);
+}
+
+enum err
+chain_unpack(struct cert_chain *c, struct slice packed)
+{
+	struct buf der = BUF_ON(c->der);
+	struct slice head, one;
+	enum err e;
+
+	c->n = c->nder = 0;
+	c->san = c->cn = slice_of(NULL, 0);
+	while (slice_take(&packed, 4, &head)) {
+		size_t at = der.n;
+
+		if (!slice_take(&packed, get_u32(head.p), &one))
+			return E_SYNTAX;
+		if (!buf_put(&der, one))
+			return E_FULL;
+		c->nder = der.n;
+		e = add_cert(c, at);
+		if (e != E_OK)
+			return e;
+	}
+	if (c->n == 0)
+		return E_EOF;
+	return read_names(c) ? E_OK : E_SYNTAX;
+}
+
 unsigned
 chain_key_type(const struct cert_chain *c)
 {

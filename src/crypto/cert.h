@@ -54,6 +54,13 @@ struct cert_chain {
  *   E_RANGE   a public key that is not RSA or EC (Ed25519, say)
  */
 enum err chain_load(struct cert_chain *c, struct slice pem);
+/*
+ * A chain for another process: each certificate's length (4 bytes) and DER.
+ * chain_pack appends it, false if there is no room; chain_unpack fills *c as
+ * chain_load does, with its errors.
+ */
+bool chain_pack(struct buf *b, const struct cert_chain *c);
+enum err chain_unpack(struct cert_chain *c, struct slice packed);
 /* RSA or EC: BR_KEYTYPE_RSA, BR_KEYTYPE_EC. */
 unsigned chain_key_type(const struct cert_chain *c);
 /*

@@ -139,7 +139,9 @@ read_file(struct certs *c, const char *path, struct slice *text)
 	size_t n = 0;
 
 	if (fd < 0)
-		return strerror(errno);
+		return errno == EACCES ? "permission denied: let a deploy hook "
+		    "make a copy that this account may read" :
+		    strerror(errno);
 	while (n < sizeof c->text) {
 		ssize_t r = read(fd, c->text + n, sizeof c->text - n);
 
@@ -371,4 +373,63 @@ bool
 certs_pin(const struct certs *c, size_t i, uint8_t pin[PIN_BYTES])
 {
 	return i < c->n && pin_of(pin, &live_chain(&c->pairs[i])->own.pkey);
+}
+
+/* ---- keys in another process ------------------------ */
+
+void
+certs_forget_keys(struct certs *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		for (size_t j = 0; j < 2; j++)
+			privkey_wipe(&c->pairs[i].places[j].key);
+}
+
+uint32_t
+certs_busy(const struct certs *c)
+{
+	uint32_t busy = 0;
+
+	for (size_t i = 0; i < 2 * c->n; i++)
+		busy |= (uint32_t)(c->pairs[i / 2].places[i % 2].users > 0) <<
+		    i;
+	return busy;
+}
+
+void
+certs_set_busy(struct certs *c, uint32_t busy)
+{
+	for (size_t i = 0; i < 2 * c->n; i++)
+		c->pairs[i / 2].places[i % 2].users = busy >> i & 1;
+}
+
+uint32_t
+certs_live(const struct certs *c)
+{
+	uint32_t live = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		live |= (uint32_t)c->pairs[i].live << i;
+	return live;
+}
+
+size_t
+certs_sign(struct certs *c, uint32_t held, int hash_id, struct slice hash,
+    uint8_t out[SIGNATURE_MAX])
+{
+	if (held >= 2 * c->n || place_of(c, held)->key.type == 0)
+		return 0;
+	return privkey_sign(&place_of(c, held)->key, hash_id, hash, out);
+}
+
+bool
+certs_take(struct certs *c, size_t i, unsigned place, struct slice packed)
+{
+	struct certs_place *to = &c->pairs[i].places[place];
+
+	assert(i < c->n && place < 2);
+	if (to->users > 0 || chain_unpack(&to->chain, packed) != E_OK)
+		return false;
+	c->pairs[i].live = (uint8_t)place;
+	return true;
 }

@@ -81,6 +81,21 @@ uint64_t certs_until_s(const struct certs *c);
 /* One line for each pair. */
 void certs_tell(const struct certs *c, const struct log *log,
     uint64_t wall_ms);
+/*
+ * Where the keys live in another process. certs_forget_keys: wipe those of this
+ * one. certs_busy: a bit for each place that a handshake holds, number 2 * pair
+ * + place; certs_live: a bit for each pair, the place in use. certs_sign: what
+ * tls_server.sign does, for `held`. certs_take: the chain of pair i, as
+ * chain_pack made it, is now the one in use, in this place.
+ */
+void certs_forget_keys(struct certs *c);
+uint32_t certs_busy(const struct certs *c);
+uint32_t certs_live(const struct certs *c);
+void certs_set_busy(struct certs *c, uint32_t busy);
+size_t certs_sign(struct certs *c, uint32_t held, int hash_id,
+    struct slice hash, uint8_t out[SIGNATURE_MAX]);
+bool certs_take(struct certs *c, size_t i, unsigned place,
+    struct slice packed);
 /* The pin of pair i. */
 bool certs_pin(const struct certs *c, size_t i, uint8_t pin[PIN_BYTES]);
 

@@ -513,6 +513,10 @@ kernel_event(struct kernel *k, const struct poller_event *v,
 			(void)watch_resolver(k);
 		return false;
 	}
+	if (k->cfg.ask_ready != NULL && v->fd == k->cfg.ask_fd) {
+		k->cfg.ask_ready(k->cfg.ask_ctx);
+		return false;
+	}
 	if (v->fd < 0 || (uint32_t)v->fd >= k->cfg.fds_max)
 		return false;
 	f = &k->fds[v->fd];
@@ -642,7 +646,9 @@ kernel_init(struct kernel *k, const struct kernel_cfg *cfg, struct arena *a)
 	    !poller_open(&k->poller, cfg->signals, cfg->nsignals))
 		return E_IO;
 	k->reserve = fcntl(k->poller.fd, F_DUPFD_CLOEXEC, 0);
-	if (k->reserve >= 0 && watch_resolver(k))
+	if (k->reserve >= 0 && watch_resolver(k) &&
+	    (cfg->ask_ready == NULL ||
+	    poller_add(&k->poller, cfg->ask_fd, 0)))
 		return E_OK;
 	kernel_free(k);
 	return E_IO;

@@ -34,6 +34,10 @@ struct kernel_cfg {
 	 * once or later. */
 	bool (*ask)(void *ctx, const struct ask *q);
 	void *ask_ctx;
+	/* Where the keeper's answers come from, if from a descriptor: it is
+	 * called when there may be some, and reads until there are none. */
+	int ask_fd;
+	void (*ask_ready)(void *ctx);
 	/* TLS connections at once; each takes kernel_tls_item_bytes. */
 	uint32_t tls_max;
 	uint32_t tls_out_bytes;         /* TLS_OUT_BYTES, TLS_OUT_BULK_BYTES */

@@ -88,6 +88,8 @@ work(const struct resolve_cfg *cfg, int fd)
 #ifdef __linux__
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
+	if (cfg->enter != NULL && !cfg->enter(cfg->enter_ctx, true))
+		_exit(1);
 	for (;;) {
 		ssize_t r = recv(fd, &q, sizeof q, 0);
 
@@ -128,10 +130,9 @@ keep_only(int fd)
 }
 
 /* argv's strings follow each other in memory: overwrite all of them. */
-static void
-set_title(char **argv)
+void
+resolve_title(char **argv, struct slice title)
 {
-	static const char title[] = "adit: names";
 	char *end;
 	size_t n;
 
@@ -145,7 +146,7 @@ set_title(char **argv)
 	}
 	n = (size_t)(end - argv[0]);
 	memset(argv[0], 0, n);
-	memcpy(argv[0], title, min_size(n - 1, sizeof title - 1));
+	memcpy(argv[0], title.p, min_size(n - 1, title.n));
 }
 
 static void
@@ -179,8 +180,10 @@ look_after(const struct resolve_cfg *cfg, int fd)
 	unsigned running = 0;
 
 	fd = keep_only(fd);
-	set_title(cfg->argv);
+	resolve_title(cfg->argv, SL("adit: names"));
 	set_signals();
+	if (cfg->enter != NULL && !cfg->enter(cfg->enter_ctx, false))
+		_exit(1);
 	for (;;) {
 		int status = 0;
 
@@ -246,7 +249,7 @@ resolver_close(struct resolver *r)
 	if (r->fd >= 0)
 		(void)close(r->fd);
 	r->fd = -1;
-	if (r->pid > 0) {
+	if (r->pid > 0 && !r->cfg.once) {
 		/* Without it a worker in a slow lookup would be waited for. */
 		(void)kill(r->pid, SIGKILL);
 		while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
@@ -353,7 +356,8 @@ resolver_read(struct resolver *r, uint64_t now_ms)
 		return false;
 	/* They are gone. What was asked of them runs into its deadline. */
 	resolver_close(r);
-	if (now_ms < r->retry_ms)
+	r->gone = r->cfg.once;
+	if (r->gone || now_ms < r->retry_ms)
 		return false;
 	r->retry_ms = now_ms + RESTART_MS;
 	return start(r);

@@ -27,6 +27,12 @@ struct resolve_cfg {
 	/* The program's, or NULL: the helpers overwrite their copy with a
 	 * title, since the command line may hold a token. */
 	char **argv;
+	/* Called in the helpers, first in the one that looks after the others,
+	 * then in each of these: what they may do from there on. False ends
+	 * it. NULL: nothing. */
+	bool (*enter)(void *ctx, bool worker);
+	void *enter_ctx;
+	bool once;              /* they cannot be started again: see `gone` */
 	/* Stands in for getaddrinfo in tests; NULL: the real one. Fills at
 	 * most RESOLVE_MAX addresses and returns how many. */
 	size_t (*lookup)(const char *name, struct addr *out);
@@ -45,6 +51,7 @@ struct resolve_slot {
 struct resolver {
 	struct resolve_cfg cfg;
 	int fd;                 /* to the helpers, nonblocking; -1: none now */
+	bool gone;              /* cfg.once: they have ended */
 	pid_t pid;              /* of the one that looks after the others */
 	uint64_t retry_ms;      /* not before this are they started again */
 	uint32_t seq;
@@ -57,6 +64,9 @@ struct resolver {
  * process has at this time. False with errno set.
  */
 bool resolver_open(struct resolver *r, const struct resolve_cfg *cfg);
+/* What ps shows of this process from now on; argv's strings are overwritten.
+ * NULL: nothing is done. */
+void resolve_title(char **argv, struct slice title);
 /* End the helpers and wait for them. */
 void resolver_close(struct resolver *r);
 

@@ -1,0 +1,107 @@
+/*
+ * The vault: the process that holds the keeper, and with it the JWT secret, the
+ * password, the agents' token and the relay's private keys. It is forked before
+ * a byte comes from the network, reads no socket but the two to the process
+ * that does, and writes the relay's files for it: that one can open none.
+ *
+ * Questions (base/ask.h) go through the first socket, one message each, and
+ * are answered later. Calls go through the second and are waited for, with a
+ * deadline: a signature for TLS, since BearSSL cannot wait, a file to be
+ * written, a look at the certificates. What does not fit a message lies in
+ * memory that both share; neither follows a length in it.
+ *
+ * It ends when its sockets close, however the other process ended.
+ */
+#ifndef ADIT_APP_VAULT_H
+#define ADIT_APP_VAULT_H
+
+#include <sys/types.h>
+
+#include "base/ask.h"
+#include "crypto/cert.h"
+#include "crypto/ct.h"
+
+enum {
+	VAULT_ASKS_MAX = 64,    /* sent and not answered: both ways they fit
+	                         * the system's smallest buffers */
+	VAULT_QUEUE = 256,      /* waiting here to be sent, at most */
+	VAULT_SHARED_BYTES = 256 * 1024,
+	VAULT_SIGN_MS = 100,
+	VAULT_SLOW_MS = 5000,   /* for files */
+	VAULT_END_MS = 2000,
+	VAULT_BYTES = 64,       /* of a call: a hash, a file's name */
+};
+
+enum vault_kind {
+	VAULT_SIGN = 1,         /* arg: certificate, id: hash; bytes: hash */
+	VAULT_SAVE,             /* bytes: name; content: shared */
+	VAULT_LOOK,             /* certificates on disk; see serve_tls.c */
+	VAULT_CHAIN,            /* arg: pair; PEM into shared */
+};
+
+struct vault_call {
+	uint32_t kind, seq;
+	uint32_t arg, id;
+	uint64_t wall_ms;
+	uint32_t shared_n;      /* bytes in the shared memory */
+	uint32_t n;
+	uint8_t bytes[VAULT_BYTES];
+};
+
+struct vault_reply {
+	uint32_t kind, seq;
+	uint32_t ok;
+	uint32_t n;             /* of bytes, or in the shared memory */
+	uint8_t bytes[SIGNATURE_MAX];
+};
+
+/* The first message of the vault, once it has its secrets. */
+struct vault_hello {
+	bool token_made;        /* at this start */
+	struct secret token;    /* for an agent in the same process, else
+	                         * empty */
+};
+
+/* What is done inside. open: EXIT_GO_ON, or the exit code after it has told
+ * why. */
+struct vault_ops {
+	int (*open)(void *ctx, struct vault_hello *h);
+	void (*answer)(void *ctx, const struct ask *q, struct answer *a);
+	void (*call)(void *ctx, const struct vault_call *c,
+	    struct vault_reply *r, uint8_t *shared);
+};
+
+struct vault {
+	int fd, call_fd;        /* -1: there is none */
+	pid_t pid;
+	uint8_t *shared;
+	uint32_t seq;           /* of calls */
+	uint32_t sent;          /* and not answered */
+	uint32_t head, tail;    /* of the queue */
+	struct ask queue[VAULT_QUEUE];
+};
+
+/*
+ * vault_open: fork, and wait until `open` inside is done. EXIT_GO_ON with *h
+ * filled, or the exit code; whichever side failed has told why.
+ */
+int vault_open(struct vault *v, const struct vault_ops *ops, void *ctx,
+    struct vault_hello *h);
+/* Let it finish what it does, and end. */
+void vault_close(struct vault *v);
+
+/* Ask; false if VAULT_QUEUE wait already. */
+bool vault_ask(struct vault *v, const struct ask *q);
+/* Questions that will be answered. */
+static inline uint32_t
+vault_pending(const struct vault *v)
+{
+	return v->sent + (v->tail - v->head);
+}
+/* The next answer: E_OK, E_MORE (none now), E_EOF (the vault has ended). */
+enum err vault_answer(struct vault *v, struct answer *a);
+/* Make a call; false after ms_max without a reply. r->ok is the vault's. */
+bool vault_call(struct vault *v, struct vault_call *c, struct vault_reply *r,
+    uint32_t ms_max);
+
+#endif
