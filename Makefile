@@ -293,7 +293,8 @@ check-binary: $(BUILD)/adit
 
 e2e: $(BUILD)/adit
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) \
-	    timeout $(E2E_TIMEOUT) node --test e2e/*.test.mjs
+	    timeout $(E2E_TIMEOUT) node --test e2e/*.test.mjs \
+	    agent-js/*.test.mjs
 
 # The whole program on kqueue's stand-in, with one file of these.
 e2e-kqueue:
