@@ -1090,7 +1090,41 @@ as_has(const struct as *s, const char *text)
 	return dyn_has(&s->in, text);
 }
 
+bool
+as_request(struct as *s, size_t at, struct http_head *h, size_t *n)
+{
+	static struct http_field fields[HTTP_FIELDS_MAX];
+	struct slice in = slice_from(slice_of(s->in.p, s->in.n), at);
+	struct http_scan scan = { 0 };
+	struct chunk_dec d = { 0 };
+	struct chunk_ev ev = { .what = CHUNK_SIZE };
+	size_t used;
+
+	*h = (struct http_head){ .fields = fields };
+	*n = 0;
+	if (in.n == 0 || http_request_parse(h, &scan, in, n) != E_OK)
+		return false;
+	if (h->body == HTTP_BODY_LENGTH && in.n - *n < h->length)
+		return false;
+	*n += h->body == HTTP_BODY_LENGTH ? (size_t)h->length : 0;
+	while (h->body == HTTP_BODY_CHUNKED && ev.what != CHUNK_DONE) {
+		if (chunk_next(&d, slice_from(in, *n), &used, &ev) != E_OK)
+			return false;
+		*n += used;
+	}
+	return true;
+}
+
 /* ---- the end ---- */
+
+static void
+free_stream(struct as *s)
+{
+	dyn_free(&s->in);
+	dyn_free(&s->out);
+	free(s->own);
+	free(s);
+}
 
 static void
 free_agent(struct ag *a)
@@ -1099,10 +1133,7 @@ free_agent(struct ag *a)
 		struct as *s = a->streams;
 
 		a->streams = s->next;
-		dyn_free(&s->in);
-		dyn_free(&s->out);
-		free(s->own);
-		free(s);
+		free_stream(s);
 	}
 	dyn_free(&a->head);
 	dyn_free(&a->welcome);
@@ -1118,6 +1149,33 @@ free_client(struct cl *c)
 	dyn_free(&c->head);
 	dyn_free(&c->body);
 	free(c);
+}
+
+void
+rig_forget(struct rig *g)
+{
+	for (struct cl **at = &g->cls; *at != NULL;) {
+		struct cl *c = *at;
+
+		if (c->fd >= 0) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		free_client(c);
+	}
+	for (struct ag *a = g->ags; a != NULL; a = a->next) {
+		for (struct as **at = &a->streams; *at != NULL;) {
+			struct as *s = *at;
+
+			if (s->ts.tunnel != NULL) {
+				at = &s->next;
+				continue;
+			}
+			*at = s->next;
+			free_stream(s);
+		}
+	}
 }
 
 void

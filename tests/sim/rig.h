@@ -185,5 +185,10 @@ void as_stop(struct as *s);
 /* Read what was held, and hold no more. */
 void as_read(struct as *s);
 bool as_has(const struct as *s, const char *text);
+/* The whole request at offset `at` of what came: its head (slices of s->in),
+ * and *n, where it ends. False if it is not whole (or not one). */
+bool as_request(struct as *s, size_t at, struct http_head *h, size_t *n);
+/* Free the clients and streams that are over: for one rig used many times. */
+void rig_forget(struct rig *g);
 
 #endif
