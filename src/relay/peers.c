@@ -30,6 +30,9 @@ per_address(const struct relay *r)
 {
 	uint32_t half = r->plan.connections / 2;
 
+	/* Nor may one address have all the buffers of TLS. */
+	if (r->plan.tls > 0 && half > r->plan.tls / 2)
+		half = r->plan.tls / 2;
 	return r->cfg->max_per_address > 0 ? r->cfg->max_per_address :
 	    half > 0 ? half : 1;
 }
