@@ -348,7 +348,7 @@ put_agent(struct buf *b, struct relay *r, const struct remote *l)
 	buf_put_html(b, name_slice(&l->version));
 	buf_lit(b, ", ");
 	buf_put_dec(b, st.streams);
-	buf_lit(b, " open");
+	buf_put(b, st.streams == 1 ? SL(" stream") : SL(" streams"));
 	if (st.rtt_ms > 0) {
 		buf_lit(b, ", ");
 		buf_put_dec(b, st.rtt_ms);
