@@ -121,180 +121,182 @@ slice_is(struct slice s, const char *want)
 
 #define GET(host) "GET / HTTP/1.1\r\nHost: " host "\r\n\r\n"
 
+static const struct find_row {
+	void (*conf)(void);
+	unsigned listen;
+	const char *request;
+	enum err want;
+	enum site_kind kind;
+	const char *app, *aud;
+	bool main;
+	uint16_t port;
+} find_rows[] = {
+	{ plain, MAIN, GET("whatever.test"), E_OK, SITE_DASHBOARD, "",
+	    "main", true, 0 },
+
+	{ plain, MAIN, "GET / HTTP/1.0\r\n\r\n", E_OK, SITE_DASHBOARD,
+	    "", "main", true, 0 },
+	{ plain, DASH, GET("x"), E_OK, SITE_DASHBOARD, "", "dashboard",
+	    false, 4001 },
+	{ plain, APP, GET("x"), E_OK, SITE_APP, "web--mac",
+	    "app:web--mac", false, 4002 },
+	{ plain, PORT, GET("x"), E_OK, SITE_APP, "two", "app:two",
+	    false, 4100 },
+	{ plain, FREE, GET("x"), E_OK, SITE_APP, "", "app:", false,
+	    4101 },
+	{ published, MAIN, GET("pub.test"), E_OK, SITE_SHARED, "web",
+	    "main", true, 0 },
+	{ published, MAIN, GET("PUB.test.:99"), E_OK, SITE_SHARED,
+	    "web", "main", true, 0 },
+	{ published, MAIN, GET("other.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ published, PORT, GET("other.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ published, PORT, GET("pub.test:4100"), E_OK, SITE_APP, "two",
+	    "app:two", false, 4100 },
+	{ named, MAIN, GET("relay.test"), E_OK, SITE_DASHBOARD, "",
+	    "main", true, 0 },
+	{ named, MAIN, GET("Relay.Test:4000"), E_OK, SITE_DASHBOARD,
+	    "", "main", true, 0 },
+	{ named, MAIN, GET("localhost:9"), E_OK, SITE_DASHBOARD, "",
+	    "main", true, 0 },
+	{ named, MAIN, GET("192.0.2.1"), E_OK, SITE_DASHBOARD, "",
+	    "main", true, 0 },
+	{ named, MAIN, GET("192.0.2.2"), E_HTTP_HOST, 0, "", "", false,
+	    0 },
+	{ named, MAIN, GET("[2001:db8::1]"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ named, ANY6, GET("[2001:db8::1]:4000"), E_OK,
+	    SITE_DASHBOARD, "", "main", true, 0 },
+	{ named, ANY6, GET("203.0.113.5"), E_OK, SITE_DASHBOARD, "",
+	    "main", true, 0 },
+	{ named, MAIN, GET("web.apps.test"), E_OK, SITE_APP, "web",
+	    "app:web", false, 0 },
+	{ named, MAIN, GET("web--mac.apps.test.:80"), E_OK, SITE_APP,
+	    "web--mac", "app:web--mac", false, 0 },
+	{ named, MAIN, GET("a.b.apps.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ named, MAIN, GET("-.apps.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ named, MAIN, GET("a--b--c.apps.test"), E_HTTP_HOST, 0, "",
+	    "", false, 0 },
+	{ named, MAIN, GET("apps.test"), E_HTTP_HOST, 0, "", "", false,
+	    0 },
+	{ named, MAIN, GET("xapps.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ named, MAIN, GET("relay.test.evil.test"), E_HTTP_HOST, 0,
+	    "", "", false, 0 },
+	{ named, MAIN, "GET / HTTP/1.0\r\n\r\n", E_OK, SITE_DASHBOARD,
+	    "", "main", true, 0 },
+	{ open_to_all, MAIN, GET("evil.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ open_to_all, APP, GET("evil.test"), E_HTTP_HOST, 0, "", "",
+	    false, 0 },
+	{ open_to_all, APP, GET("192.0.2.1:4002"), E_OK, SITE_APP,
+	    "web--mac", "app:web--mac", false, 4002 },
+};
+
 static void
 finds_the_site(void **state)
 {
-	static const struct {
-		void (*conf)(void);
-		unsigned listen;
-		const char *request;
-		enum err want;
-		enum site_kind kind;
-		const char *app, *aud;
-		bool main;
-		uint16_t port;
-	} rows[] = {
-		{ plain, MAIN, GET("whatever.test"), E_OK, SITE_DASHBOARD, "",
-		    "main", true, 0 },
-
-		{ plain, MAIN, "GET / HTTP/1.0\r\n\r\n", E_OK, SITE_DASHBOARD,
-		    "", "main", true, 0 },
-		{ plain, DASH, GET("x"), E_OK, SITE_DASHBOARD, "", "dashboard",
-		    false, 4001 },
-		{ plain, APP, GET("x"), E_OK, SITE_APP, "web--mac",
-		    "app:web--mac", false, 4002 },
-		{ plain, PORT, GET("x"), E_OK, SITE_APP, "two", "app:two",
-		    false, 4100 },
-		{ plain, FREE, GET("x"), E_OK, SITE_APP, "", "app:", false,
-		    4101 },
-		{ published, MAIN, GET("pub.test"), E_OK, SITE_SHARED, "web",
-		    "main", true, 0 },
-		{ published, MAIN, GET("PUB.test.:99"), E_OK, SITE_SHARED,
-		    "web", "main", true, 0 },
-		{ published, MAIN, GET("other.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ published, PORT, GET("other.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ published, PORT, GET("pub.test:4100"), E_OK, SITE_APP, "two",
-		    "app:two", false, 4100 },
-		{ named, MAIN, GET("relay.test"), E_OK, SITE_DASHBOARD, "",
-		    "main", true, 0 },
-		{ named, MAIN, GET("Relay.Test:4000"), E_OK, SITE_DASHBOARD,
-		    "", "main", true, 0 },
-		{ named, MAIN, GET("localhost:9"), E_OK, SITE_DASHBOARD, "",
-		    "main", true, 0 },
-		{ named, MAIN, GET("192.0.2.1"), E_OK, SITE_DASHBOARD, "",
-		    "main", true, 0 },
-		{ named, MAIN, GET("192.0.2.2"), E_HTTP_HOST, 0, "", "", false,
-		    0 },
-		{ named, MAIN, GET("[2001:db8::1]"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ named, ANY6, GET("[2001:db8::1]:4000"), E_OK,
-		    SITE_DASHBOARD, "", "main", true, 0 },
-		{ named, ANY6, GET("203.0.113.5"), E_OK, SITE_DASHBOARD, "",
-		    "main", true, 0 },
-		{ named, MAIN, GET("web.apps.test"), E_OK, SITE_APP, "web",
-		    "app:web", false, 0 },
-		{ named, MAIN, GET("web--mac.apps.test.:80"), E_OK, SITE_APP,
-		    "web--mac", "app:web--mac", false, 0 },
-		{ named, MAIN, GET("a.b.apps.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ named, MAIN, GET("-.apps.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ named, MAIN, GET("a--b--c.apps.test"), E_HTTP_HOST, 0, "",
-		    "", false, 0 },
-		{ named, MAIN, GET("apps.test"), E_HTTP_HOST, 0, "", "", false,
-		    0 },
-		{ named, MAIN, GET("xapps.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ named, MAIN, GET("relay.test.evil.test"), E_HTTP_HOST, 0,
-		    "", "", false, 0 },
-		{ named, MAIN, "GET / HTTP/1.0\r\n\r\n", E_OK, SITE_DASHBOARD,
-		    "", "main", true, 0 },
-		{ open_to_all, MAIN, GET("evil.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ open_to_all, APP, GET("evil.test"), E_HTTP_HOST, 0, "", "",
-		    false, 0 },
-		{ open_to_all, APP, GET("192.0.2.1:4002"), E_OK, SITE_APP,
-		    "web--mac", "app:web--mac", false, 4002 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+	for (size_t i = 0; i < sizeof find_rows / sizeof find_rows[0]; i++) {
+		const struct find_row *row = &find_rows[i];
 		struct http_head h;
 		struct site s;
 
-		rows[i].conf();
-		assert_int_equal(find(rows[i].listen, "198.51.100.7",
-		    rows[i].request, &h, &s), rows[i].want);
-		if (rows[i].want != E_OK)
+		row->conf();
+		assert_int_equal(find(row->listen, "198.51.100.7",
+		    row->request, &h, &s), row->want);
+		if (row->want != E_OK)
 			continue;
-		assert_int_equal(s.kind, rows[i].kind);
-		slice_is(s.app, rows[i].app);
-		slice_is(slice_of(s.aud, s.aud_n), rows[i].aud);
-		assert_int_equal(s.main, rows[i].main);
-		assert_int_equal(s.port_cookie, rows[i].port);
+		assert_int_equal(s.kind, row->kind);
+		slice_is(s.app, row->app);
+		slice_is(slice_of(s.aud, s.aud_n), row->aud);
+		assert_int_equal(s.main, row->main);
+		assert_int_equal(s.port_cookie, row->port);
 		assert_false(s.secure);
 	}
 }
 
+static const struct trust_row {
+	const char *peer, *fields, *client;
+	bool secure;
+	const char *host;       /* NULL: refused */
+} trust_rows[] = {
+	{ "198.51.100.7", "X-Forwarded-For: 1.2.3.4\r\n"
+	    "X-Forwarded-Proto: https\r\n"
+	    "X-Forwarded-Host: web.apps.test\r\n", "198.51.100.7",
+	    false, "relay.test" },
+	{ "10.0.0.1", "", "10.0.0.1", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n", "1.2.3.4",
+	    false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n",
+	    "1.2.3.4", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4, 10.9.9.9\r\n",
+	    "1.2.3.4", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n"
+	    "X-Forwarded-For: 10.9.9.9\r\n", "1.2.3.4", false,
+	    "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 10.1.1.1, 10.9.9.9\r\n",
+	    "10.1.1.1", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4, unknown\r\n",
+	    "10.0.0.1", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4, x, 10.2.2.2\r\n",
+	    "10.2.2.2", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4:5678\r\n", "1.2.3.4",
+	    false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: [2001:db8::5]:80\r\n",
+	    "2001:db8::5", false, "relay.test" },
+	{ "fd12::1", "X-Forwarded-For: 2001:db8::6\r\n",
+	    "2001:db8::6", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: ,, 1.2.3.4 ,\r\n", "1.2.3.4",
+	    false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-For: 10.0.0.2,10.0.0.2,10.0.0.2,"
+	    "10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,"
+	    "10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,"
+	    "10.0.0.2,1.2.3.4,10.0.0.3\r\n", "1.2.3.4", false,
+	    "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-Proto: https\r\n", "10.0.0.1", true,
+	    "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-Proto: http, HTTPS\r\n",
+	    "10.0.0.1", true, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-Proto: https, http\r\n",
+	    "10.0.0.1", false, "relay.test" },
+	{ "10.0.0.1", "X-Forwarded-Host: web.apps.test\r\n",
+	    "10.0.0.1", false, "web.apps.test" },
+	{ "10.0.0.1", "X-Forwarded-Host: evil.test, web.apps.test\r\n",
+	    "10.0.0.1", false, "web.apps.test" },
+	{ "10.0.0.1", "X-Forwarded-Host: evil.test\r\n", "10.0.0.1",
+	    false, NULL },
+	{ "10.0.0.1", "X-Forwarded-Host: a b\r\n", "10.0.0.1", false,
+	    NULL },
+};
+
 static void
 believes_only_trusted_proxies(void **state)
 {
-	static const struct {
-		const char *peer, *fields, *client;
-		bool secure;
-		const char *host;       /* NULL: refused */
-	} rows[] = {
-		{ "198.51.100.7", "X-Forwarded-For: 1.2.3.4\r\n"
-		    "X-Forwarded-Proto: https\r\n"
-		    "X-Forwarded-Host: web.apps.test\r\n", "198.51.100.7",
-		    false, "relay.test" },
-		{ "10.0.0.1", "", "10.0.0.1", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n", "1.2.3.4",
-		    false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n",
-		    "1.2.3.4", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4, 10.9.9.9\r\n",
-		    "1.2.3.4", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4\r\n"
-		    "X-Forwarded-For: 10.9.9.9\r\n", "1.2.3.4", false,
-		    "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 10.1.1.1, 10.9.9.9\r\n",
-		    "10.1.1.1", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4, unknown\r\n",
-		    "10.0.0.1", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4, x, 10.2.2.2\r\n",
-		    "10.2.2.2", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 1.2.3.4:5678\r\n", "1.2.3.4",
-		    false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: [2001:db8::5]:80\r\n",
-		    "2001:db8::5", false, "relay.test" },
-		{ "fd12::1", "X-Forwarded-For: 2001:db8::6\r\n",
-		    "2001:db8::6", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: ,, 1.2.3.4 ,\r\n", "1.2.3.4",
-		    false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-For: 10.0.0.2,10.0.0.2,10.0.0.2,"
-		    "10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,"
-		    "10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,10.0.0.2,"
-		    "10.0.0.2,1.2.3.4,10.0.0.3\r\n", "1.2.3.4", false,
-		    "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-Proto: https\r\n", "10.0.0.1", true,
-		    "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-Proto: http, HTTPS\r\n",
-		    "10.0.0.1", true, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-Proto: https, http\r\n",
-		    "10.0.0.1", false, "relay.test" },
-		{ "10.0.0.1", "X-Forwarded-Host: web.apps.test\r\n",
-		    "10.0.0.1", false, "web.apps.test" },
-		{ "10.0.0.1", "X-Forwarded-Host: evil.test, web.apps.test\r\n",
-		    "10.0.0.1", false, "web.apps.test" },
-		{ "10.0.0.1", "X-Forwarded-Host: evil.test\r\n", "10.0.0.1",
-		    false, NULL },
-		{ "10.0.0.1", "X-Forwarded-Host: a b\r\n", "10.0.0.1", false,
-		    NULL },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+	for (size_t i = 0; i < sizeof trust_rows / sizeof trust_rows[0]; i++) {
 		char request[800];
+		const struct trust_row *row = &trust_rows[i];
 		struct http_head h;
-		struct addr client = ip(rows[i].client);
+		struct addr client = ip(row->client);
 		struct site s;
 		enum err e;
 
 		trusting();
 		snprintf(request, sizeof request, "GET / HTTP/1.1\r\n"
-		    "Host: relay.test\r\n%s\r\n", rows[i].fields);
-		e = find(MAIN, rows[i].peer, request, &h, &s);
-		if (rows[i].host == NULL) {
+		    "Host: relay.test\r\n%s\r\n", row->fields);
+		e = find(MAIN, row->peer, request, &h, &s);
+		if (row->host == NULL) {
 			assert_int_equal(e, E_HTTP_HOST);
 			continue;
 		}
 		assert_int_equal(e, E_OK);
 		assert_true(addr_same_ip(&s.client, &client));
-		assert_int_equal(s.secure, rows[i].secure);
-		slice_is(s.host, rows[i].host);
+		assert_int_equal(s.secure, row->secure);
+		slice_is(s.host, row->host);
 	}
 }
 
