@@ -257,12 +257,13 @@ clang: $(patsubst %.c,$(BUILD)/clang/%.o,$(SRC)) $(FUZZ)
 
 # New inputs go to build/fuzz/X; what they found and is worth keeping is
 # copied to fuzz/corpus/X by hand.
-run_fuzz = @set -e; for t in $(FUZZ); do x=$${t\#\#*/fuzz_}; \
+run_fuzz = @for t in $(FUZZ); do x=$${t\#\#*/fuzz_}; \
 	mkdir -p $(BUILD)/fuzz/$$x; seeds=; \
 	[ ! -d fuzz/corpus/$$x ] || seeds=fuzz/corpus/$$x; \
-	echo "== $$t $(1) s"; $$t -seed=1 -max_total_time=$(1) -timeout=10 \
-	    -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
-	    -artifact_prefix=$(BUILD)/fuzz/$$x- $(BUILD)/fuzz/$$x $$seeds; \
+	$$t -seed=1 -max_total_time=$(1) -timeout=10 -rss_limit_mb=2048 \
+	    -artifact_prefix=$(BUILD)/fuzz/$$x- $(BUILD)/fuzz/$$x $$seeds \
+	    >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
+	echo "$$(grep '^Done' $$t.log) $$t"; \
 	done; echo "fuzz: $(words $(FUZZ)) targets, none failed"
 
 fuzz: $(FUZZ)
