@@ -444,7 +444,8 @@ client_request(struct client *c, const struct http_head *h)
 		reply_error(c, h, 404, SL("No app has this port"), SL(""));
 		return;
 	}
-	if (h->upgrade_websocket && !ws_fields_ok(h)) {
+	if (h->upgrade_websocket &&
+	    (!ws_fields_ok(h) || rest.n > SMALL_BYTES)) {
 		c->keep = false;
 		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
 		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));

@@ -173,6 +173,31 @@ pipelined_requests_are_answered_in_order(void **state)
 	rig_close(&g);
 }
 
+/* While an app thinks, one small buffer is all that is kept for later. */
+static void
+much_is_pipelined_behind_a_slow_app(void **state)
+{
+	struct cl *c;
+	struct as *s;
+
+	(void)state;
+	begin_web();
+	c = cl_new(&g, C1, NULL);
+	cl_put(c, req("GET /slow", ""));
+	for (int i = 0; i < 100; i++)
+		cl_put(c, "GET /_adit/healthz HTTP/1.1\r\n" HOST "\r\n");
+	cl_put(c, "GET /_adit/healthz HTTP/1.1\r\n" HOST "\r\n");
+	s = asked(1);
+	assert_true(rig_held(&g) <= SMALL_BYTES);
+	assert_int_equal(g.r->large.used, 0);
+	as_say(s, OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_true(cl_head_has(c, "Connection: close\r\n"));
+	assert_true(c->eof && !c->broken && c->in.n == 0);
+	rig_close(&g);
+}
+
 static void
 thousands_of_pipelined_requests(void **state)
 {
@@ -1455,6 +1480,7 @@ main(void)
 		cmocka_unit_test(one_stream_for_one_app),
 		cmocka_unit_test(one_stream_for_one_address_behind_a_proxy),
 		cmocka_unit_test(pipelined_requests_are_answered_in_order),
+		cmocka_unit_test(much_is_pipelined_behind_a_slow_app),
 		cmocka_unit_test(thousands_of_pipelined_requests),
 		cmocka_unit_test(a_body_by_length),
 		cmocka_unit_test(a_chunked_body_with_trailers_both_ways),
