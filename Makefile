@@ -67,7 +67,7 @@ CC_MUSL  = $(TRIPLE)-gcc -specs $(MUSLDIR)/musl-gcc.specs
 BEARSSL := /usr/lib/$(TRIPLE)/libbearssl.a
 # The binary has a limit, and the bench sees no difference but for these.
 HOT      = codec/ws
-optimise = $(or $(CFLAGS),$(if $(filter $(HOT:%=src/%.c),$<),-O2,-Os))
+optimise = $(or $(CFLAGS),$(if $(filter $(HOT:%=src/%.c),$<),-O2,-Oz))
 MUSL_FLAGS = $(BASE_FLAGS) $(optimise) -g -flto -fPIE -fstack-protector-strong \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=. -isystem tools/musl -isystem $(BUILD)/musl

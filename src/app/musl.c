@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -88,7 +89,7 @@ seal_tables(void)
 	const ElfW(Ehdr) *eh = (const ElfW(Ehdr) *)(const void *)__ehdr_start;
 	const ElfW(Phdr) *ph = (const ElfW(Phdr) *)(const void *)
 	    (__ehdr_start + eh->e_phoff);
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
 
 	for (size_t i = 0; i < eh->e_phnum; i++) {
 		uintptr_t from = (uintptr_t)__ehdr_start + ph[i].p_vaddr;

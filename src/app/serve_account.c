@@ -13,15 +13,29 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "app/file.h"
 #include "app/out.h"
 #include "app/sandbox.h"
+
+/*
+ * The C library's functions do this in all threads. There is one, and what
+ * they need for it is a kilobyte. 32-bit Linux has these calls twice.
+ */
+#ifdef SYS_setresuid32
+#define CALL_SETGROUPS  SYS_setgroups32
+#define CALL_SETRESGID  SYS_setresgid32
+#define CALL_SETRESUID  SYS_setresuid32
+#else
+#define CALL_SETGROUPS  SYS_setgroups
+#define CALL_SETRESGID  SYS_setresgid
+#define CALL_SETRESUID  SYS_setresuid
+#endif
 
 enum {
 	PATH_BYTES = 1024,
@@ -236,8 +250,10 @@ leave_root(const struct serve *s)
 
 	raise_limit(serve_descriptors(s));
 	sandbox_keep_capability(keys);
-	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
-	    setresuid(uid, uid, uid) != 0 || setuid(0) == 0)
+	if (syscall(CALL_SETGROUPS, 0, NULL) != 0 ||
+	    syscall(CALL_SETRESGID, gid, gid, gid) != 0 ||
+	    syscall(CALL_SETRESUID, uid, uid, uid) != 0 ||
+	    syscall(CALL_SETRESUID, 0, 0, 0) == 0)
 		return out_fail(EXIT_FAILED, "leaving root", SL(""),
 		    strerror(errno));
 	sandbox_narrow_capability(keys);

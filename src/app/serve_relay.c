@@ -282,8 +282,9 @@ say_warnings(const struct serve *s)
 		    l->kind == LISTEN_PORT;
 	}
 	if (!sites)
-		LOGF(&s->log, LOG_WARN, "relay", "apps have no address yet: "
-		    "say --root NAME, --app-ports or --app-domain");
+		LOGF(&s->log, LOG_INFO, "relay", "the first app to connect "
+		    "gets the main site; --root, --app-ports or --app-domain "
+		    "say otherwise");
 	if (cfg->no_login)
 		LOGF(&s->log, LOG_WARN, "relay", "no login: whoever reaches "
 		    "this relay can use its apps");

@@ -4,8 +4,8 @@
  */
 #include "app/serve.h"
 
+#include <fcntl.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "app/out.h"
@@ -84,11 +84,33 @@ add_folder(struct serve *s, struct sandbox *b, char *path)
 	sandbox_add_path(b, s->folders[s->nfolders++], -1, false);
 }
 
+/* Where the file lies behind all links; NULL if it cannot be told. */
+static char *
+path_behind(const char *file, char *area, size_t cap)
+{
+	uint8_t link[32];
+	struct buf b = BUF_ON(link);
+	int fd = open(file, O_PATH | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	buf_lit(&b, "/proc/self/fd/");
+	buf_put_dec(&b, (uint64_t)fd);
+	buf_put_u8(&b, 0);
+	n = readlink((const char *)link, area, cap - 1);
+	(void)close(fd);
+	if (n < 0)
+		return NULL;
+	area[n] = '\0';
+	return area;
+}
+
 static void
 add_folders(struct serve *s, struct sandbox *b, const char *file)
 {
 	char path[SERVE_PATH_BYTES];
-	char area[PATH_MAX], *real = realpath(file, area);
+	char area[PATH_MAX], *real = path_behind(file, area, sizeof area);
 
 	if (strlen(file) < sizeof path) {
 		memcpy(path, file, strlen(file) + 1);

@@ -1,8 +1,7 @@
 #include "app/urls.h"
 
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/listen.h"
 
@@ -27,34 +26,40 @@ wildcard(const struct addr *a)
 	    (a->family == ADDR_V6 && memcmp(a->ip, zero, 16) == 0);
 }
 
-/* The address of one interface, if it is one that `bound` covers. */
+/*
+ * The address from which this machine would reach the world in one family: a
+ * UDP socket is connected to a documentation address (RFC 5737, RFC 3849) and
+ * asked for its own. Nothing is sent.
+ */
 static bool
-interface_address(const struct ifaddrs *i, const struct addr *bound,
-    struct addr *a)
+outward_address(uint8_t family, struct addr *a)
 {
-	struct sockaddr_storage ss = { 0 };
+	struct addr to = { .family = family, .port = 9 };
+	struct sockaddr_storage ss;
 	socklen_t n;
+	bool ok;
+	int fd;
 
-	if (i->ifa_addr == NULL || (i->ifa_flags & IFF_UP) == 0)
+	if (!addr_parse_ip(&to, family == ADDR_V4 ? SL("192.0.2.1") :
+	    SL("2001:db8::1")))
 		return false;
-	if (i->ifa_addr->sa_family == AF_INET)
-		n = sizeof(struct sockaddr_in);
-	else if (i->ifa_addr->sa_family == AF_INET6)
-		n = sizeof(struct sockaddr_in6);
-	else
+	n = net_to_sockaddr(&ss, &to, SL(""));
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
 		return false;
-	memcpy(&ss, i->ifa_addr, n);
-	net_from_sockaddr(a, &ss);
-	a->port = bound->port;
-	return !link_local(a) && (bound->family == ADDR_NONE ||
-	    bound->family == a->family);
+	ok = connect(fd, (struct sockaddr *)&ss, n) == 0;
+	n = sizeof ss;
+	ok = ok && getsockname(fd, (struct sockaddr *)&ss, &n) == 0;
+	(void)close(fd);
+	if (ok)
+		net_from_sockaddr(a, &ss);
+	return ok && !link_local(a) && !addr_loopback(a);
 }
 
 size_t
 urls_addresses(const struct addr *bound, struct addr *out, size_t max)
 {
-	struct ifaddrs *list = NULL;
-	struct addr a;
+	static const uint8_t families[] = { ADDR_V4, ADDR_V6 };
 	size_t n = 0;
 
 	if (max == 0)
@@ -63,15 +68,22 @@ urls_addresses(const struct addr *bound, struct addr *out, size_t max)
 		out[0] = *bound;
 		return 1;
 	}
-	if (getifaddrs(&list) != 0)
-		return 0;
-	for (int loopback = 1; loopback >= 0; loopback--)
-		for (struct ifaddrs *i = list; i != NULL && n < max;
-		    i = i->ifa_next)
-			if (interface_address(i, bound, &a) &&
-			    addr_loopback(&a) == (loopback == 1))
-				out[n++] = a;
-	freeifaddrs(list);
+	for (int outward = 0; outward <= 1; outward++) {
+		for (size_t i = 0; i < 2 && n < max; i++) {
+			struct addr a = { .family = families[i] };
+
+			if (bound->family != ADDR_NONE &&
+			    bound->family != families[i])
+				continue;
+			if (outward == 0 && !addr_parse_ip(&a, i == 0 ?
+			    SL("127.0.0.1") : SL("::1")))
+				continue;
+			if (outward == 1 && !outward_address(families[i], &a))
+				continue;
+			a.port = bound->port;
+			out[n++] = a;
+		}
+	}
 	return n;
 }
 

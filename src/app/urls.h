@@ -11,8 +11,8 @@ enum { URLS_MAX = 24 };
 
 /*
  * The addresses of a bound socket: itself, or for every address (ADDR_NONE,
- * 0.0.0.0) those of this machine's interfaces, loopback first, without
- * link-local ones. Returns how many; each has the socket's port.
+ * 0.0.0.0, ::) loopback and, of each family, the one from which this machine
+ * reaches the world. Returns how many; each has the socket's port.
  */
 size_t urls_addresses(const struct addr *bound, struct addr *out, size_t max);
 

@@ -6,6 +6,7 @@
  * A pair is test-signed when it is loaded: BearSSL would notice a key that
  * does not belong to its certificate only in the clients' error messages.
  */
+#include "crypto/choice.h"
 #include "crypto/cert.h"
 
 #include <assert.h>
@@ -389,14 +390,14 @@ privkey_sign(const struct privkey *k, int hash_id, struct slice hash,
 	    BR_HASHDESC_OUT_MASK))
 		return 0;
 	if (k->type == BR_KEYTYPE_EC)
-		return br_ecdsa_sign_asn1_get_default()(
-		    br_ec_get_default(), h, hash.p,
+		return CHOICE_ECDSA_SIGN(
+		    CHOICE_EC, h, hash.p,
 		    br_skey_decoder_get_ec(&k->c), out);
 	rsa = br_skey_decoder_get_rsa(&k->c);
 	if (rsa == NULL)
 		return 0;
 	n = ((size_t)rsa->n_bitlen + 7) / 8;
-	if (n > SIGNATURE_MAX || !br_rsa_pkcs1_sign_get_default()(
+	if (n > SIGNATURE_MAX || !CHOICE_RSA_SIGN(
 	    hash_oid(hash_id), hash.p, hash.n, rsa, out))
 		return 0;
 	return n;
@@ -419,9 +420,9 @@ privkey_fits(const struct privkey *k, const struct cert_chain *c)
 	if (n == 0)
 		return false;
 	if (k->type == BR_KEYTYPE_EC)
-		return br_ecdsa_vrfy_asn1_get_default()(br_ec_get_default(),
+		return CHOICE_ECDSA_VERIFY(CHOICE_EC,
 		    hash, sizeof hash, &pub->key.ec, sig, n) == 1;
-	return n == pub->key.rsa.nlen && br_rsa_pkcs1_vrfy_get_default()(sig,
+	return n == pub->key.rsa.nlen && CHOICE_RSA_VERIFY(sig,
 	    n, BR_HASH_OID_SHA256, sizeof back, &pub->key.rsa, back) == 1 &&
 	    memcmp(back, hash, sizeof back) == 0;
 }

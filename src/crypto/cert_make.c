@@ -4,6 +4,7 @@
  * server certificate (a SAN, serverAuth, no CA) is there, so that the one
  * thing they complain about is who signed it.
  */
+#include "crypto/choice.h"
 #include "crypto/cert.h"
 
 #include <assert.h>
@@ -157,7 +158,7 @@ put_cert(struct der *d, const struct self_cert *s,
 	if (tbs.is_short)
 		return false;
 	sha256(hash, der_slice(&tbs));
-	n = br_ecdsa_sign_asn1_get_default()(br_ec_get_default(),
+	n = CHOICE_ECDSA_SIGN(CHOICE_EC,
 	    &br_sha256_vtable, hash, sk, sig);
 	assert(n > 0 && n <= sizeof sig);
 	der_put(d, slice_of(sig, n));
@@ -205,10 +206,10 @@ self_cert(const struct self_cert *s, struct buf *cert, struct buf *key,
 
 	if (!name_fits(s->name))
 		return E_RANGE;
-	n = br_ec_keygen(&s->rng->c.vtable, br_ec_get_default(), &sk, kbuf,
+	n = br_ec_keygen(&s->rng->c.vtable, CHOICE_EC, &sk, kbuf,
 	    BR_EC_secp256r1);
 	assert(n > 0);
-	n = br_ec_compute_pub(br_ec_get_default(), &pk.key.ec, pbuf, &sk);
+	n = br_ec_compute_pub(CHOICE_EC, &pk.key.ec, pbuf, &sk);
 	assert(n == 65);
 	if (!put_cert(&d, s, &sk, slice_of(pbuf, n)) ||
 	    !pin_of(pin, &pk))

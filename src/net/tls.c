@@ -12,6 +12,7 @@
 
 #include <assert.h>
 
+#include "crypto/choice.h"
 #include "base/num.h"
 #include "crypto/ct.h"
 #include "net/tls_inside.h"
@@ -33,25 +34,38 @@ state(struct tls *t)
 
 /* ---- the profile ------------------------ */
 
+/*
+ * AES-GCM first where the processor has AES, else ChaCha20 first. An x86-64
+ * without it (before 2010) offers ChaCha20 alone: AES in plain code is slow,
+ * and would be carried for nobody else.
+ */
 static void
 set_suites(br_ssl_engine_context *eng)
 {
-	static const uint16_t with_aes[] = {
+	static const uint16_t suites[] = {
 		BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 		BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-		BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-		BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	};
-	static const uint16_t without[] = {
 		BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 		BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 		BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 	};
-	bool aes = br_aes_x86ni_ctr_get_vtable() != NULL &&
-	    br_ghash_pclmul_get() != NULL;
+#ifdef __x86_64__
+	const br_block_ctr_class *aes = br_aes_x86ni_ctr_get_vtable();
 
-	br_ssl_engine_set_suites(eng, aes ? with_aes : without, 4);
+	if (aes == NULL || br_ghash_pclmul_get() == 0) {
+		br_ssl_engine_set_suites(eng, suites + 2, 2);
+		return;
+	}
+	br_ssl_engine_set_suites(eng, suites, 4);
+	br_ssl_engine_set_gcm(eng, &br_sslrec_in_gcm_vtable,
+	    &br_sslrec_out_gcm_vtable);
+	br_ssl_engine_set_aes_ctr(eng, aes);
+	br_ssl_engine_set_ghash(eng, br_ghash_pclmul_get());
+#else
+	br_ssl_engine_set_suites(eng, suites + 2, 4);
+	br_ssl_engine_set_default_aes_gcm(eng);
+#endif
 }
 
 static void
@@ -62,12 +76,14 @@ set_profile(struct tls *t, uint32_t out_bytes, const uint8_t *seed)
 
 	br_ssl_engine_set_versions(eng, BR_TLS12, BR_TLS12);
 	set_suites(eng);
-	br_ssl_engine_set_default_ec(eng);
+	br_ssl_engine_set_ec(eng, CHOICE_EC);
 	br_ssl_engine_set_hash(eng, br_sha256_ID, &br_sha256_vtable);
 	br_ssl_engine_set_hash(eng, br_sha384_ID, &br_sha384_vtable);
 	br_ssl_engine_set_prf_sha256(eng, &br_tls12_sha256_prf);
-	br_ssl_engine_set_default_aes_gcm(eng);
-	br_ssl_engine_set_default_chapol(eng);
+	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable,
+	    &br_sslrec_out_chapol_vtable);
+	br_ssl_engine_set_chacha20(eng, CHOICE_CHACHA20);
+	br_ssl_engine_set_poly1305(eng, CHOICE_POLY1305);
 	br_ssl_engine_add_flags(eng, BR_OPT_NO_RENEGOTIATION);
 	br_ssl_engine_set_protocol_names(eng, names, 1);
 	br_ssl_engine_inject_entropy(eng, seed, TLS_SEED_BYTES);
@@ -115,8 +131,8 @@ tls_begin_client(struct tls *t, uint32_t out_bytes,
 	t->wall_ms = wall_ms;
 	br_ssl_client_zero(c);
 	set_profile(t, out_bytes, seed);
-	br_ssl_engine_set_default_rsavrfy(&c->eng);
-	br_ssl_engine_set_default_ecdsa(&c->eng);
+	br_ssl_engine_set_rsavrfy(&c->eng, CHOICE_RSA_VERIFY);
+	br_ssl_engine_set_ecdsa(&c->eng, CHOICE_ECDSA_VERIFY);
 	tls_verify_init(&t->u.client.verify, trust, wall_ms, host.n > 0);
 	br_ssl_engine_set_x509(&c->eng, &t->u.client.verify.vtable);
 	return br_ssl_client_reset(c, host.n > 0 ? name : NULL, 0) == 1;

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 
+#include "crypto/choice.h"
 #include "codec/date.h"
 #include "crypto/ct.h"
 
@@ -130,9 +131,9 @@ tls_verify_init(struct tls_verify *v, const struct tls_trust *trust,
 	br_x509_minimal_set_hash(&v->chain, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(&v->chain, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(&v->chain, br_sha512_ID, &br_sha512_vtable);
-	br_x509_minimal_set_rsa(&v->chain, br_rsa_pkcs1_vrfy_get_default());
-	br_x509_minimal_set_ecdsa(&v->chain, br_ec_get_default(),
-	    br_ecdsa_vrfy_asn1_get_default());
+	br_x509_minimal_set_rsa(&v->chain, CHOICE_RSA_VERIFY);
+	br_x509_minimal_set_ecdsa(&v->chain, CHOICE_EC,
+	    CHOICE_ECDSA_VERIFY);
 	br_x509_minimal_set_time(&v->chain,
 	    (uint32_t)(s / 86400) + DAYS_TO_1970, (uint32_t)(s % 86400));
 }

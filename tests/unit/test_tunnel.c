@@ -1003,7 +1003,7 @@ a_window_grows_with_the_round_trip(void **state)
 }
 
 static void
-a_window_grows_to_a_bound_on_a_short_round_trip(void **state)
+near_windows_grow_to_a_bound(void **state)
 {
 	struct pair *w = wide_pair();
 	struct rec *c = open_settled(w, UINT32_MAX);
@@ -1258,7 +1258,7 @@ main(void)
 		cmocka_unit_test(the_relay_goes_away_before_numbers_run_out),
 		cmocka_unit_test(a_closed_tunnel_resets_its_streams),
 		cmocka_unit_test(a_window_grows_with_the_round_trip),
-		cmocka_unit_test(a_window_grows_to_a_bound_on_a_short_round_trip),
+		cmocka_unit_test(near_windows_grow_to_a_bound),
 		cmocka_unit_test(a_window_shrinks_by_granting_less),
 		cmocka_unit_test(planted_bugs_are_found),
 		cmocka_unit_test(random_schedules_keep_every_promise),
