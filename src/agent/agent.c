@@ -40,16 +40,6 @@ agent_cfg_defaults(struct agent_cfg *cfg)
 
 /* ---- sizes ---- */
 
-static uint32_t
-hash_size(uint32_t streams)
-{
-	uint32_t n = 16;
-
-	while (n < streams)
-		n *= 2;
-	return n;
-}
-
 static uint64_t
 plan_bytes(const struct agent_plan *p)
 {
@@ -58,7 +48,7 @@ plan_bytes(const struct agent_plan *p)
 	    pool_bytes(sizeof(struct link), LINKS) +
 	    pool_bytes(sizeof(struct conn), p->streams) +
 	    timers_bytes(p->streams + LINKS + 2) +
-	    arena_bytes(LINKS * sizeof(void *) * hash_size(p->streams), 16) +
+	    arena_bytes(LINKS * sizeof(void *) * table_size(p->streams), 16) +
 	    arena_bytes(HTTP_FIELDS_MAX * sizeof(struct http_field), 16) +
 	    arena_bytes(UPGRADE_BYTES, 16) + arena_bytes(UPGRADE_ASK_BYTES, 16);
 }
@@ -152,7 +142,7 @@ agent_new(struct agent **out, const struct agent_cfg *cfg,
 	pool_init(&g->links, a, KIND_LINK, sizeof(struct link), LINKS);
 	pool_init(&g->conns, a, KIND_CONN, sizeof(struct conn), plan->streams);
 	timers_init(&g->timers, a, plan->streams + LINKS + 2);
-	g->hash_n = hash_size(plan->streams);
+	g->hash_n = table_size(plan->streams);
 	g->hashes = arena_take(a, LINKS * sizeof(void *) * g->hash_n, 16);
 	g->fields = arena_take(a,
 	    HTTP_FIELDS_MAX * sizeof(struct http_field), 16);

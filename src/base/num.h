@@ -48,6 +48,18 @@ min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* The entries of a hash table for n things: a power of two, n or more. */
+static inline uint32_t
+table_size(uint32_t n)
+{
+	uint32_t p = 16;
+
+	assert(n <= UINT32_C(1) << 31);
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
 static inline uint64_t
 max_u64(uint64_t a, uint64_t b)
 {

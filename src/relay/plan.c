@@ -35,16 +35,6 @@ relay_cfg_defaults(struct relay_cfg *cfg)
 	};
 }
 
-static uint32_t
-power_of_two(uint32_t n)
-{
-	uint32_t p = 16;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
 static uint64_t
 tables_bytes(const struct relay_plan *p)
 {
@@ -52,11 +42,11 @@ tables_bytes(const struct relay_plan *p)
 	    pool_bytes(sizeof(struct client), p->connections) +
 	    pool_bytes(sizeof(struct peer), p->connections + p->agents) +
 	    arena_bytes(sizeof(void *) *
-	    (size_t)power_of_two(p->connections), 16) +
+	    (size_t)table_size(p->connections), 16) +
 	    pool_bytes(sizeof(struct rstream), p->streams) +
 	    pool_bytes(sizeof(struct remote), p->agents) +
 	    arena_bytes(sizeof(void *) * (size_t)p->agents *
-	    power_of_two(2 * p->streams), 16) +
+	    table_size(2 * p->streams), 16) +
 	    pool_bytes(SMALL_BYTES, p->heads_small) +
 	    pool_bytes(LARGE_BYTES, p->heads_large) +
 	    timers_bytes(p->connections + p->streams) +

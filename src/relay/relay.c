@@ -14,16 +14,6 @@
 
 #include "base/num.h"
 
-static uint32_t
-power_of_two(uint32_t n)
-{
-	uint32_t p = 16;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
 static void
 relay_take_memory(struct relay *r, const struct relay_plan *plan,
     struct arena *a)
@@ -40,10 +30,10 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	pool_init(&r->large, a, KIND_LARGE, LARGE_BYTES, plan->heads_large);
 	blocks_init(&r->blocks, a, KIND_BLOCK, plan->blocks);
 	timers_init(&r->timers, a, plan->connections + plan->streams);
-	r->peer_hash_n = power_of_two(plan->connections);
+	r->peer_hash_n = table_size(plan->connections);
 	r->peer_hash = arena_take(a, sizeof *r->peer_hash * r->peer_hash_n,
 	    16);
-	r->remote_hash_n = power_of_two(2 * plan->streams);
+	r->remote_hash_n = table_size(2 * plan->streams);
 	r->remote_hash = arena_take(a, sizeof *r->remote_hash *
 	    (size_t)plan->agents * r->remote_hash_n, 16);
 	r->area = arena_take(a, AREA_BYTES + OUT_BYTES, 4096);
