@@ -40,13 +40,19 @@ enum {
 
 /* session.c */
 bool session_live(const struct tunnel *t);
+/* There is a connection and it is read. */
+bool session_open(const struct tunnel *t);
 void session_to(struct tunnel *t, enum tunnel_state next);
 /*
  * End the session: e is why, `code` goes into our Close frame and every
- * stream is reset. With code 0 it is only a cut: no Close, streams stay.
+ * stream is reset. With code 0: no Close, and streams stay for tunnel_free.
  * Nothing happens if it is over already.
  */
 void session_fail(struct tunnel *t, enum err e, uint16_t code);
+/* The connection is lost, because of e: park the session if that can be. */
+void session_cut(struct tunnel *t, enum err e);
+/* A connection is there again, and the peer has so many frames of ours. */
+enum err session_resume(struct tunnel *t, uint64_t peer_received);
 void session_text(struct tunnel *t, struct slice json);
 /* The head of a frame came: may it? */
 void session_head(struct tunnel *t, const struct frame *f);
@@ -67,11 +73,14 @@ uint64_t session_due_ms(const struct tunnel *t);
 /* receive.c */
 void receive_bytes(struct tunnel *t, uint8_t *p, size_t n);
 void receive_free(struct tunnel *t);
+/* The connection is gone, in the middle of what it brought. */
+void receive_park(struct tunnel *t);
 
 /* send.c */
 size_t send_compose(struct tunnel *t, uint8_t *dst, size_t cap);
 bool send_text(struct tunnel *t, struct slice json);
 bool send_wants(const struct tunnel *t, uint64_t now_ms);
+void send_park(struct tunnel *t);
 
 /* streams.c */
 struct tunnel_stream *streams_find(const struct tunnel *t, uint32_t id);

@@ -8,6 +8,9 @@
  * frame, or a hello, that is cut by the end of the input is gathered, in one
  * block of the pool. Messages may come in WebSocket fragments: a proxy is
  * allowed to cut them.
+ *
+ * So a cut can leave a DATA frame passed on in part and not counted. It comes
+ * again whole; as many bytes as were passed on are then dropped.
  */
 #include <assert.h>
 
@@ -100,6 +103,44 @@ whole_frame(struct tunnel *t, const uint8_t *p, size_t n)
 	gather_end(t);
 }
 
+/* The next n bytes of a DATA frame, already in message_n. */
+static void
+data_piece(struct tunnel *t, uint8_t *p, size_t n, bool last)
+{
+	struct tunnel_in *in = &t->in;
+	size_t before = in->message_n - n, again = 0;
+
+	if (before < t->partial_n)
+		again = min_size(n, t->partial_n - before);
+	if (n > again)
+		streams_data(t, in->frame.stream, p + again, n - again);
+	if (!last || t->state == TUNNEL_CLOSED)
+		return;
+	if (in->message_n < frame_payload_min(FRAME_DATA) ||
+	    in->message_n < t->partial_n) {
+		broken(t, E_MUX_FRAME);
+		return;
+	}
+	t->partial_n = 0;
+	session_count(t, &in->frame, FRAME_HEAD_BYTES + in->message_n);
+}
+
+void
+receive_park(struct tunnel *t)
+{
+	struct tunnel_in *in = &t->in;
+
+	if (in->message == WS_BINARY && in->nhead == FRAME_HEAD_BYTES &&
+	    in->frame.type == FRAME_DATA && in->message_n > t->partial_n) {
+		t->partial_n = in->message_n;
+		t->partial_id = in->frame.stream;
+	}
+	gather_end(t);
+	*in = (struct tunnel_in){
+		.rules = ws_rules_of(t->cfg.role == TUNNEL_RELAY, 0),
+	};
+}
+
 static void
 body_piece(struct tunnel *t, uint8_t *p, size_t n, bool last)
 {
@@ -111,22 +152,12 @@ body_piece(struct tunnel *t, uint8_t *p, size_t n, bool last)
 		return;
 	}
 	in->message_n += (uint32_t)n;
-	if (type != FRAME_DATA) {
-		if (last)
-			whole_frame(t, p, n);
-		else
-			gather(t, p, n);
-		return;
-	}
-	if (n > 0)
-		streams_data(t, in->frame.stream, p, n);
-	if (!last || t->state == TUNNEL_CLOSED)
-		return;
-	if (in->message_n < frame_payload_min(FRAME_DATA))
-		broken(t, E_MUX_FRAME);
+	if (type == FRAME_DATA)
+		data_piece(t, p, n, last);
+	else if (last)
+		whole_frame(t, p, n);
 	else
-		session_count(t, &in->frame,
-		    FRAME_HEAD_BYTES + in->message_n);
+		gather(t, p, n);
 }
 
 static void
@@ -234,8 +265,8 @@ ws_begin(struct tunnel *t)
 			in->nhead = 0;
 			in->message_n = 0;
 		}
-		if (in->message == WS_TEXT && (t->state != TUNNEL_HELLO ||
-		    t->hello_got)) {
+		if (in->message == WS_TEXT && ((t->state != TUNNEL_HELLO &&
+		    t->state != TUNNEL_RESUMING) || t->hello_got)) {
 			broken(t, E_MUX_FRAME);
 			return;
 		}
@@ -278,7 +309,7 @@ receive_bytes(struct tunnel *t, uint8_t *p, size_t n)
 {
 	struct tunnel_in *in = &t->in;
 
-	while (n > 0 && t->state != TUNNEL_CLOSED) {
+	while (n > 0 && session_open(t)) {
 		size_t k;
 
 		if (in->left == 0) {

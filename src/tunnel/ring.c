@@ -230,6 +230,17 @@ ring_ack(struct ring *r, struct blocks *b, uint64_t count)
 	return true;
 }
 
+bool
+ring_rewind(struct ring *r, struct blocks *b, uint64_t count)
+{
+	if (!ring_ack(r, b, count))
+		return false;
+	r->sent = r->acked;
+	r->cur = r->head;
+	r->cur_off = r->head_off;
+	return true;
+}
+
 uint64_t
 ring_count(const struct ring *r, const struct blocks *b)
 {

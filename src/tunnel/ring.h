@@ -53,6 +53,8 @@ void ring_sent(struct ring *r, const struct blocks *b);
 /* The peer has received `count` frames in all. False, and nothing changes, if
  * it falls, or is above what was sent. */
 bool ring_ack(struct ring *r, struct blocks *b, uint64_t count);
+/* The same, on a new connection: all that is above has to be sent again. */
+bool ring_rewind(struct ring *r, struct blocks *b, uint64_t count);
 /* The records kept, by walking them: for tunnel_check. */
 uint64_t ring_count(const struct ring *r, const struct blocks *b);
 

@@ -137,7 +137,8 @@ put_ack(struct tunnel *t, uint8_t *dst)
 static bool
 ack_wanted(const struct tunnel *t, uint64_t now_ms)
 {
-	return t->state != TUNNEL_HELLO && now_ms >= t->ack_at_ms;
+	return (t->state == TUNNEL_PROVISIONAL || session_live(t)) &&
+	    now_ms >= t->ack_at_ms;
 }
 
 /*
@@ -165,11 +166,11 @@ send_compose(struct tunnel *t, uint8_t *dst, size_t cap)
 	n = chain_take(&t->out.unsent, t->cfg.blocks, dst, cap);
 	if (cap - n < WS_HEAD_MAX * 4 + WS_CONTROL_MAX * 2)
 		return n;
-	if (t->out.pong_due && t->state != TUNNEL_CLOSED)
+	if (t->out.pong_due && session_open(t))
 		n += put_pong(t, dst + n);
-	if (t->out.ping_due && t->state != TUNNEL_CLOSED)
+	if (t->out.ping_due && session_open(t))
 		n += put_ping(t, dst + n);
-	if (ack_wanted(t, t->now_ms) && t->state != TUNNEL_CLOSED)
+	if (ack_wanted(t, t->now_ms))
 		n += put_ack(t, dst + n);
 	while (session_live(t)) {
 		struct slice s = ring_unsent(&t->ring, t->cfg.blocks);
@@ -194,10 +195,22 @@ send_wants(const struct tunnel *t, uint64_t now_ms)
 {
 	if (t->out.unsent.n > 0)
 		return true;
-	if (t->state == TUNNEL_CLOSED)
+	if (!session_open(t))
 		return t->out.close_due;
 	if (t->out.pong_due || t->out.ping_due || ack_wanted(t, now_ms))
 		return true;
 	return session_live(t) && (t->ring.sent < t->ring.put ||
 	    streams_want_control(t) || streams_want_data(t));
+}
+
+/* The connection is gone, and all that was meant for it alone. */
+void
+send_park(struct tunnel *t)
+{
+	struct tunnel_out *o = &t->out;
+
+	chain_free(&o->unsent, t->cfg.blocks);
+	o->npong = 0;
+	o->pong_due = o->ping_due = o->close_due = false;
+	t->ping_out = false;
 }

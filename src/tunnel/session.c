@@ -6,8 +6,11 @@
  * keeps what the peer has not acknowledged; `received` is what we have of
  * theirs, whole frames only. Resumption needs nothing more than these.
  *
- * Two ends: session_fail with a code ends the session, with its streams;
- * without one it is a cut, which only says that this connection is over.
+ * Two ends: session_fail ends the session, with its streams; session_cut only
+ * says that this connection is over. Then the session is parked: it keeps what
+ * it has and knows, and each side's `received` stands still, until a new
+ * connection brings the other's. All above that is sent again as it lies in
+ * the ring, so nothing is restated and nobody guesses.
  */
 #include <assert.h>
 
@@ -52,6 +55,12 @@ session_live(const struct tunnel *t)
 	return t->state == TUNNEL_LIVE || t->state == TUNNEL_DRAINING;
 }
 
+bool
+session_open(const struct tunnel *t)
+{
+	return t->state != TUNNEL_CLOSED && t->state != TUNNEL_PARKED;
+}
+
 void
 session_fail(struct tunnel *t, enum err e, uint16_t code)
 {
@@ -69,9 +78,52 @@ session_fail(struct tunnel *t, enum err e, uint16_t code)
 }
 
 void
+session_cut(struct tunnel *t, enum err e)
+{
+	assert(e != E_OK);
+	if (!session_open(t))
+		return;
+	if (t->state == TUNNEL_HELLO || t->cfg.grace_ms == 0) {
+		session_fail(t, e, 0);
+		return;
+	}
+	if (t->state != TUNNEL_RESUMING)
+		t->park_until_ms = t->now_ms + (t->confirmed ?
+		    t->cfg.grace_ms :
+		    min_u64(t->cfg.grace_ms, t->cfg.hello_ms));
+	session_to(t, TUNNEL_PARKED);
+	t->err = e;
+}
+
+enum err
+session_resume(struct tunnel *t, uint64_t peer_received)
+{
+	bool goes = t->goaway_wanted || t->goaway_got || t->goaway_number != 0;
+
+	if (!ring_rewind(&t->ring, t->cfg.blocks, peer_received)) {
+		session_fail(t, E_MUX_ACK, CLOSE_PROTOCOL);
+		return t->err;
+	}
+	/* The peer knows what we have: the hello or welcome says it. */
+	t->ack_sent = t->received;
+	t->ack_bytes = 0;
+	t->ack_at_ms = t->park_until_ms = t->dead_ms = NEVER;
+	t->heard_ms = t->now_ms;
+	t->err = E_OK;
+	session_to(t, goes ? TUNNEL_DRAINING : TUNNEL_LIVE);
+	if (t->confirmed)
+		return E_OK;
+	t->confirmed = true;
+	if (t->cfg.ops->confirmed != NULL)
+		t->cfg.ops->confirmed(t->cfg.owner);
+	return E_OK;
+}
+
+void
 session_text(struct tunnel *t, struct slice json)
 {
-	if (t->state != TUNNEL_HELLO || t->hello_got) {
+	if ((t->state != TUNNEL_HELLO && t->state != TUNNEL_RESUMING) ||
+	    t->hello_got) {
 		session_fail(t, E_MUX_FRAME, CLOSE_PROTOCOL);
 		return;
 	}
@@ -82,8 +134,11 @@ session_text(struct tunnel *t, struct slice json)
 void
 session_head(struct tunnel *t, const struct frame *f)
 {
-	if (t->state == TUNNEL_HELLO)
+	if (t->state == TUNNEL_HELLO || t->state == TUNNEL_RESUMING)
 		session_fail(t, E_MUX_HELLO, CLOSE_PROTOCOL);
+	else if (t->partial_n > 0 && f->type != FRAME_ACK &&
+	    (f->type != FRAME_DATA || f->stream != t->partial_id))
+		session_fail(t, E_MUX_FRAME, CLOSE_PROTOCOL);
 	else if (t->state == TUNNEL_PROVISIONAL && f->type != FRAME_ACK)
 		session_fail(t, E_MUX_FRAME, CLOSE_PROTOCOL);
 }
@@ -98,6 +153,7 @@ got_ack(struct tunnel *t, uint64_t count)
 	if (t->state != TUNNEL_PROVISIONAL)
 		return;
 	session_to(t, TUNNEL_LIVE);
+	t->confirmed = true;
 	if (t->cfg.role == TUNNEL_RELAY)
 		t->ack_at_ms = t->now_ms;       /* the answer to the first */
 	if (t->cfg.ops->confirmed != NULL)
@@ -227,8 +283,12 @@ session_closed(struct tunnel *t, struct slice payload)
 		return;
 	}
 	t->peer_close = code;
-	/* Streams live on if this is only a cut; the answer is the same. */
-	session_fail(t, E_EOF, tunnel_close_final(code) ? code : 0);
+	/* Streams live on if this is only a cut; the answer is the same. And
+	 * a connection that was not let in cannot say that the session ends. */
+	if (tunnel_close_final(code) && t->state != TUNNEL_RESUMING)
+		session_fail(t, E_EOF, code);
+	else
+		session_cut(t, E_EOF);
 	t->out.close = code;
 	t->out.close_due = true;
 }
@@ -296,8 +356,8 @@ static uint64_t
 begin_deadline(const struct tunnel *t)
 {
 	/* While the owner looks at a hello, its time is the owner's. */
-	if ((t->state == TUNNEL_HELLO && !t->hello_got) ||
-	    t->state == TUNNEL_PROVISIONAL)
+	if (((t->state == TUNNEL_HELLO || t->state == TUNNEL_RESUMING) &&
+	    !t->hello_got) || t->state == TUNNEL_PROVISIONAL)
 		return t->began_ms + t->cfg.hello_ms;
 	return NEVER;
 }
@@ -309,13 +369,18 @@ session_step(struct tunnel *t)
 
 	if (t->state == TUNNEL_CLOSED)
 		return;
-	if (now_ms >= begin_deadline(t)) {
+	if (now_ms >= min_u64(t->deadline_ms, t->park_until_ms)) {
 		session_fail(t, E_TIMEOUT, CLOSE_EXPIRED);
-	} else if (now_ms >= t->deadline_ms) {
-		session_fail(t, E_TIMEOUT, CLOSE_EXPIRED);
+	} else if (t->state == TUNNEL_PARKED) {
+		return;
+	} else if (now_ms >= begin_deadline(t)) {
+		if (t->state == TUNNEL_RESUMING)
+			session_cut(t, E_TIMEOUT);
+		else
+			session_fail(t, E_TIMEOUT, CLOSE_EXPIRED);
 	} else if (now_ms >= t->dead_ms) {
 		/* Nobody will take what is left for this connection. */
-		session_fail(t, E_TIMEOUT, 0);
+		session_cut(t, E_TIMEOUT);
 		chain_free(&t->out.unsent, t->cfg.blocks);
 	} else if (drained(t)) {
 		session_fail(t, E_EOF, CLOSE_DONE);
@@ -333,8 +398,10 @@ session_due_ms(const struct tunnel *t)
 
 	if (t->state == TUNNEL_CLOSED)
 		return NEVER;
-	due = min_u64(begin_deadline(t), t->deadline_ms);
-	due = min_u64(due, t->dead_ms);
+	due = min_u64(t->deadline_ms, t->park_until_ms);
+	if (t->state == TUNNEL_PARKED)
+		return due;
+	due = min_u64(due, min_u64(begin_deadline(t), t->dead_ms));
 	if (t->dead_ms == NEVER)
 		due = min_u64(due, t->heard_ms + PING_AFTER_MS);
 	/* What is due already waits for the socket, not for the clock. */

@@ -278,9 +278,34 @@ put_reset(struct tunnel *t, uint32_t id, enum reset_code code)
 	return session_put(t, &f);
 }
 
-/* Number `id` is over on our side; its RESET goes, now or later. */
+/*
+ * The peer has closed `id` as well: a RESET of ours that still waits need not
+ * say so, nor count; the peer is free to open another stream already. An END
+ * closes only what we had ended before.
+ */
 static void
-send_reset(struct tunnel *t, uint32_t id, enum reset_code code)
+forget_reset(struct tunnel *t, uint32_t id, bool by_end)
+{
+	struct blocks *b = t->cfg.blocks;
+
+	for (size_t n = t->resets.n / RESET_BYTES; n > 0; n--) {
+		uint8_t entry[RESET_BYTES];
+
+		chain_take(&t->resets, b, entry, sizeof entry);
+		if (get_u32(entry) == id && (!by_end || entry[4] != 0)) {
+			assert(t->nstreams > 0);
+			t->nstreams--;
+		} else if (!chain_put(&t->resets, b,
+		    slice_of(entry, sizeof entry))) {
+			assert(false);
+		}
+	}
+}
+
+/* Number `id` is over on our side; its RESET goes, now or later. `ended`: our
+ * END went before. */
+static void
+send_reset(struct tunnel *t, uint32_t id, enum reset_code code, bool ended)
 {
 	uint8_t entry[RESET_BYTES];
 	bool ok;
@@ -290,6 +315,7 @@ send_reset(struct tunnel *t, uint32_t id, enum reset_code code)
 		return;
 	set_u32(entry, id);
 	set_u32(entry + 4, code);
+	entry[4] = ended;
 	ok = chain_put(&t->resets, t->cfg.blocks,
 	    slice_of(entry, sizeof entry));
 	assert(ok);             /* reserved by tunnel_init */
@@ -314,7 +340,7 @@ streams_opened(struct tunnel *t, const struct frame *f)
 	t->last_id = f->stream;
 	s = t->cfg.ops->open(t->cfg.owner, &f->u.open, &refuse);
 	if (s == NULL) {
-		send_reset(t, f->stream, refuse);
+		send_reset(t, f->stream, refuse, false);
 		return;
 	}
 	if (t->state == TUNNEL_CLOSED) {
@@ -374,6 +400,7 @@ streams_end(struct tunnel *t, uint32_t id)
 
 	if (s == NULL) {
 		unknown(t, id);
+		forget_reset(t, id, true);
 		return;
 	}
 	if (s->state == STREAM_GOT_END) {
@@ -417,6 +444,7 @@ streams_was_reset(struct tunnel *t, uint32_t id, enum reset_code code)
 
 	if (s == NULL) {
 		unknown(t, id);
+		forget_reset(t, id, false);
 		return;
 	}
 	stream_to(s, STREAM_CLOSED);
@@ -463,11 +491,12 @@ streams_reset(struct tunnel_stream *s, enum reset_code code)
 {
 	struct tunnel *t = s->tunnel;
 	uint32_t id = s->id;
+	bool ended = s->state == STREAM_SENT_END;
 
 	stream_to(s, STREAM_CLOSED);
 	detach(s);
 	if (id != 0)
-		send_reset(t, id, code);
+		send_reset(t, id, code, ended);
 }
 
 /* Control frames into the ring. */
@@ -561,7 +590,7 @@ put_waiting_reset(struct tunnel *t)
 {
 	struct slice s = chain_front(&t->resets, t->cfg.blocks);
 
-	if (!put_reset(t, get_u32(s.p), (enum reset_code)get_u32(s.p + 4)))
+	if (!put_reset(t, get_u32(s.p), (enum reset_code)s.p[7]))
 		return false;
 	chain_drop(&t->resets, t->cfg.blocks, RESET_BYTES);
 	assert(t->nstreams > 0);

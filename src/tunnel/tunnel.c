@@ -72,7 +72,8 @@ tunnel_init(struct tunnel *t, const struct tunnel_cfg *cfg, uint64_t now_ms)
 	if (t->cfg.window_max == 0)
 		t->cfg.window_max = WINDOW_MAX;
 	t->now_ms = t->began_ms = t->heard_ms = t->ping_ms = now_ms;
-	t->ack_at_ms = t->dead_ms = t->deadline_ms = NEVER;
+	t->ack_at_ms = t->dead_ms = NEVER;
+	t->deadline_ms = t->park_until_ms = NEVER;
 	t->in.rules = ws_rules_of(cfg->role == TUNNEL_RELAY, 0);
 	t->limit = cfg->ours.streams;
 	credit_begin(t);
@@ -99,7 +100,7 @@ tunnel_free(struct tunnel *t, enum reset_code code)
 enum err
 tunnel_text(struct tunnel *t, struct slice json)
 {
-	assert(t->state == TUNNEL_HELLO);
+	assert(t->state == TUNNEL_HELLO || t->state == TUNNEL_RESUMING);
 	return send_text(t, json) ? E_OK : E_FULL;
 }
 
@@ -157,7 +158,7 @@ tunnel_input(struct tunnel *t, uint8_t *p, size_t n, uint64_t now_ms)
 		t->dead_ms = NEVER;
 	}
 	receive_bytes(t, p, n);
-	assert((t->err != E_OK) == (t->state == TUNNEL_CLOSED));
+	assert((t->err == E_OK) == session_open(t));
 	return t->err;
 }
 
@@ -189,6 +190,74 @@ tunnel_step(struct tunnel *t, uint64_t now_ms, uint64_t *due_ms)
 	session_step(t);
 	*due_ms = session_due_ms(t);
 	return t->err;
+}
+
+bool
+tunnel_park(struct tunnel *t, uint64_t now_ms)
+{
+	see_time(t, now_ms);
+	assert(!t->in_pull);
+	session_cut(t, E_EOF);
+	if (t->state != TUNNEL_PARKED)
+		return false;
+	receive_park(t);
+	send_park(t);
+	t->dead_ms = NEVER;
+	return true;
+}
+
+uint64_t
+tunnel_received(const struct tunnel *t)
+{
+	return t->received;
+}
+
+void
+tunnel_rejoin(struct tunnel *t, uint64_t now_ms)
+{
+	assert(t->cfg.role == TUNNEL_AGENT && t->state == TUNNEL_PARKED);
+	assert(t->out.unsent.n == 0 && t->in.message == 0);
+	see_time(t, now_ms);
+	session_to(t, TUNNEL_RESUMING);
+	t->err = E_OK;
+	t->hello_got = false;
+	t->peer_close = 0;
+	t->heard_ms = now_ms;
+}
+
+enum err
+tunnel_resumed(struct tunnel *t, uint64_t peer_received)
+{
+	assert(t->cfg.role == TUNNEL_AGENT && t->hello_got);
+	if (t->state != TUNNEL_RESUMING)
+		return t->err;
+	return session_resume(t, peer_received);
+}
+
+enum err
+tunnel_resume(struct tunnel *t, struct tunnel *via, struct slice json,
+    uint64_t peer_received, uint64_t now_ms)
+{
+	enum err e;
+
+	assert(t->cfg.role == TUNNEL_RELAY && t->state == TUNNEL_PARKED);
+	assert(via->state == TUNNEL_HELLO && via->hello_got);
+	assert(via->cfg.blocks == t->cfg.blocks && via->in.carry_n == 0);
+	assert(t->out.unsent.n == 0);
+	see_time(t, now_ms);
+	t->in = via->in;
+	t->out.unsent = via->out.unsent;
+	t->out.pong_due = via->out.pong_due;
+	t->out.npong = via->out.npong;
+	memcpy(t->out.pong, via->out.pong, sizeof t->out.pong);
+	t->peer_close = 0;
+	via->in = (struct tunnel_in){ 0 };
+	via->out.unsent = (struct chain){ 0 };
+	session_fail(via, E_EOF, 0);
+	e = session_resume(t, peer_received);
+	if (e == E_OK && !send_text(t, json))
+		assert(false);          /* a hello's answer always fits */
+	return e;
 }
 
 bool
@@ -356,5 +425,8 @@ tunnel_check(const struct tunnel *t)
 	assert(t->ring.nblocks <= t->ring.reserved &&
 	    t->ring.reserved <= t->ring.max);
 	assert(t->ack_sent <= t->received);
-	assert((t->err != E_OK) == (t->state == TUNNEL_CLOSED));
+	assert((t->err == E_OK) == session_open(t));
+	assert(t->partial_n <= FRAME_DATA_MAX);
+	if (session_live(t))
+		assert(t->park_until_ms == NEVER);
 }

@@ -21,7 +21,17 @@
  * or accepts one (and see the op `window`).
  *
  * An engine that failed stays failed: tunnel_input says the first error for
- * ever, output composes the Close frame that says so, and nothing else.
+ * ever, output composes the Close frame that says so, and nothing else. But a
+ * connection that fails is not a session that does (PROTOCOL.md 6.5): the
+ * tunnel is then TUNNEL_PARKED, keeps its streams and its ring, and goes on
+ * with another connection. The owner, who finds it so or calls tunnel_park
+ * itself, writes what output still gives (the answer to a Close), closes the
+ * connection, and
+ *     the agent: tunnel_rejoin with the next connection, tunnel_text with a
+ *         hello that has `resume`, and tunnel_resumed in op hello
+ *     the relay: reads the hello with a tunnel of its own, and gives that one's
+ *         connection to this one by tunnel_resume
+ * or lets the grace period pass: then tunnel_step closes it.
  */
 #ifndef ADIT_TUNNEL_TUNNEL_H
 #define ADIT_TUNNEL_TUNNEL_H
@@ -40,6 +50,8 @@ enum tunnel_role { TUNNEL_RELAY, TUNNEL_AGENT };
 	X(PROVISIONAL,  "welcomed; the peer's first frame did not come") \
 	X(LIVE,         "frames pass")                                  \
 	X(DRAINING,     "a go-away was sent or received")               \
+	X(PARKED,       "the connection is gone; it can be resumed")    \
+	X(RESUMING,     "agent: a hello with `resume` is under way")    \
 	X(CLOSED,       "over; a Close frame may still have to leave")
 #define X(name, text) TUNNEL_##name,
 enum tunnel_state { TUNNEL_STATE_LIST(X) TUNNEL_STATES };
@@ -53,7 +65,18 @@ enum tunnel_state { TUNNEL_STATE_LIST(X) TUNNEL_STATES };
 	X(PROVISIONAL,  CLOSED,       "late, broken or closed")         \
 	X(LIVE,         DRAINING,     "GOAWAY sent or received")        \
 	X(LIVE,         CLOSED,       "broken or closed")               \
-	X(DRAINING,     CLOSED,       "drained, expired, broken or closed")
+	X(DRAINING,     CLOSED,       "drained, expired, broken or closed") \
+	X(PROVISIONAL,  PARKED,       "cut")                            \
+	X(LIVE,         PARKED,       "cut")                            \
+	X(DRAINING,     PARKED,       "cut")                            \
+	X(PARKED,       RESUMING,     "agent: connected again")         \
+	X(PARKED,       LIVE,         "relay: resumed")                 \
+	X(PARKED,       DRAINING,     "relay: resumed, a go-away was said") \
+	X(PARKED,       CLOSED,       "expired or closed")              \
+	X(RESUMING,     LIVE,         "welcome received: resumed")      \
+	X(RESUMING,     DRAINING,     "the same, and a go-away was said") \
+	X(RESUMING,     PARKED,       "cut, late, or refused for now")  \
+	X(RESUMING,     CLOSED,       "refused, expired, broken or closed")
 
 #define STREAM_STATE_LIST(X)                                            \
 	X(IDLE,      "no stream")                                       \
@@ -117,7 +140,8 @@ enum tunnel_pull {
 
 /*
  * What the owner does. `owner` is the one given to tunnel_init. None of these
- * may call tunnel_free, _input, _output, _unsent or _step. `opening` and
+ * may call tunnel_free, _input, _output, _unsent, _step, _park, _rejoin or
+ * _resume. `opening` and
  * `window` only answer: they call nothing that could end their own stream or
  * the session. The others may call any other function of this file; what a
  * pull says that ended its own stream is not looked at. After `closed` or
@@ -126,12 +150,14 @@ enum tunnel_pull {
  */
 struct tunnel_ops {
 	/* A text message arrived in TUNNEL_HELLO: hello (relay), welcome or
-	 * refused (agent). The owner parses it (tunnel/hello.h) and calls, now
-	 * or later, tunnel_welcome or tunnel_welcomed; or tunnel_close with
-	 * CLOSE_REFUSED (relay, after tunnel_text with `refused`), or with
-	 * CLOSE_PROTOCOL if it is malformed. */
+	 * refused (agent; in TUNNEL_RESUMING too). The owner parses it
+	 * (tunnel/hello.h) and calls, now or later, tunnel_welcome (or
+	 * tunnel_resume, but not now) or tunnel_welcomed (tunnel_resumed); or
+	 * tunnel_close with CLOSE_REFUSED (relay, after tunnel_text with
+	 * `refused`), or with CLOSE_PROTOCOL if it is malformed. */
 	void (*hello)(void *owner, struct slice json);
-	/* The peer's first frame came. Relay: the session is confirmed, it
+	/* The peer's first frame came, or a provisional session was resumed,
+	 * which says the same. Relay: the session is confirmed, it
 	 * may become the current one now (or tunnel_close with
 	 * CLOSE_REPLACED). Agent: the relay serves us; `start` is false in
 	 * hellos from now on. NULL: nothing to do. */
@@ -192,6 +218,8 @@ struct tunnel_cfg {
 	uint32_t window_max;    /* windows grow up to this; 0: WINDOW_MAX */
 	uint32_t ring_max;      /* R: bytes kept unacknowledged at most */
 	uint32_t hello_ms;      /* deadline for each step of the beginning */
+	uint32_t grace_ms;      /* a parked session lives so long; 0: nothing
+	                         * is parked, a cut is the end */
 	uint64_t seed;          /* for WebSocket masks: unpredictable */
 	/* Table for stream lookup, zeroed, a power of two entries. */
 	struct tunnel_stream **hash;
@@ -240,6 +268,7 @@ struct tunnel {
 	uint64_t now_ms;                /* of the last call that brought it */
 	uint16_t peer_close;            /* code of the peer's Close, or 0 */
 	bool hello_got, goaway_wanted, goaway_got, session_due;
+	bool confirmed;                 /* it was LIVE once */
 
 	struct tunnel_in in;
 	struct tunnel_out out;
@@ -249,6 +278,10 @@ struct tunnel {
 	uint64_t ack_sent;              /* the last one we acknowledged */
 	uint32_t ack_bytes;             /* received since */
 	uint64_t ack_at_ms;             /* when it has to leave, or never */
+	/* Of the next counted frame, a DATA of that stream, so many payload
+	 * bytes were passed on before a cut: they come again. */
+	uint32_t partial_id, partial_n;
+	uint64_t park_until_ms;         /* parked: it expires, or never */
 
 	uint64_t began_ms;              /* of this step of the beginning */
 	uint64_t heard_ms;              /* when bytes last came */
@@ -322,8 +355,10 @@ void tunnel_welcomed(struct tunnel *t, const struct tunnel_limits *peer);
  *   E_MUX_*   it broke PROTOCOL.md: closed with CLOSE_PROTOCOL
  * What ends the session resets its streams before this returns: our own
  * Close, any E_WS_* and E_MUX_*, a Close with one of our codes. What is only
- * a cut (another Close, E_TIMEOUT, the connection's end) leaves them attached
- * until tunnel_free.
+ * a cut (another Close, E_TIMEOUT, the connection's end) leaves them attached:
+ * the state is TUNNEL_PARKED then (without grace_ms TUNNEL_CLOSED, and
+ * tunnel_free brings the end). While it is parked the error stays the same and
+ * nothing is taken.
  */
 enum err tunnel_input(struct tunnel *t, uint8_t *p, size_t n, uint64_t now_ms);
 /*
@@ -342,10 +377,37 @@ bool tunnel_wants(const struct tunnel *t, uint64_t now_ms);
 /*
  * Do what is due: pings, acknowledgement delay, deadlines, the end of a
  * drained session. E_TIMEOUT when the peer is dead or a step of the beginning
- * is late, else as tunnel_input. *due_ms is when to call again at the latest;
- * it moves with every input and output.
+ * is late (it may be parked then), or its time is over (it is closed then),
+ * else as tunnel_input. *due_ms is when to call again at the latest; it moves
+ * with every input and output. Call it while parked too.
  */
 enum err tunnel_step(struct tunnel *t, uint64_t now_ms, uint64_t *due_ms);
+
+/*
+ * The connection is gone: forget all that was of it. False if there is nothing
+ * to resume: the session was over, was not welcomed yet, or nothing is parked;
+ * it is closed then. From now on tunnel_received does not move.
+ */
+bool tunnel_park(struct tunnel *t, uint64_t now_ms);
+/* Counted frames that came: what hello.resume and welcome say. */
+uint64_t tunnel_received(const struct tunnel *t);
+/* Agent: there is another connection; tunnel_text with the hello follows. */
+void tunnel_rejoin(struct tunnel *t, uint64_t now_ms);
+/*
+ * Agent: the welcome said `resumed` and so many frames received. What is above
+ * is sent again before anything new. E_MUX_ACK: the number is impossible; the
+ * session is closed.
+ */
+enum err tunnel_resumed(struct tunnel *t, uint64_t peer_received);
+/*
+ * Relay: the hello that `via` got was a good one to resume t, which is parked.
+ * t takes over via's connection; via is closed, for tunnel_free. The welcome
+ * `json` goes out, then what is above peer_received, then what is new.
+ * E_MUX_ACK: as above; no welcome then, but a Close. What the op `confirmed`
+ * did to a provisional session is seen in tunnel_state.
+ */
+enum err tunnel_resume(struct tunnel *t, struct tunnel *via,
+    struct slice json, uint64_t peer_received, uint64_t now_ms);
 
 /* Relay: may a stream be opened now: live, and below the limit. */
 bool tunnel_may_open(const struct tunnel *t);

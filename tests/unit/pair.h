@@ -1,7 +1,7 @@
 /*
  * Two engines back to back: a relay and an agent with scripted owners, and a
- * pipe of bytes each way that may be cut anywhere. For test_tunnel.c and the
- * fuzzers. Everything random comes from one seed.
+ * pipe of bytes each way that may be cut anywhere, and go on in another one.
+ * For test_tunnel.c and the fuzzers. Everything random comes from one seed.
  *
  * The bytes of a stream are a function of its number here (uid), direction
  * and offset, so the receiver can tell the first byte that is out of place.
@@ -106,6 +106,16 @@ struct pair {
 	uint32_t refuse_one_in;         /* agent answers OPEN with RESET */
 	bool instant;                   /* owners consume at once */
 	bool leak;                      /* a planted bug: see the tests */
+	bool cuts;                      /* connections do not last */
+	bool half_open;                 /* the relay does not know it yet: */
+	struct side old;                /* its pipe is what still arrives */
+	bool dialled;                   /* the agent is connected again, to: */
+	struct tunnel via;              /* the relay's side, for the hello */
+	struct tunnel_stream *via_hash[64];
+	bool asked;                     /* the hello came, and says: */
+	uint64_t asked_received;
+	int skew[2];                    /* planted: added to `received` */
+	uint32_t ncuts, nresumed;
 	uint8_t scratch[TUNNEL_OUTPUT_BYTES];
 };
 
@@ -153,8 +163,20 @@ op_hello(void *owner, struct slice json)
 	struct side *o = d->dir == 0 ? &d->pair->agent : &d->pair->relay;
 	struct tunnel_limits l = o->cfg.ours;
 
-	(void)json;
 	d->nhello++;
+	if (json.n > 0 && json.p[0] == 'R') {
+		uint64_t n;
+
+		MUST(slice_dec(slice_from(json, 1), UINT64_MAX, &n));
+		if (d->dir == 0) {
+			d->pair->asked = true;
+			d->pair->asked_received = n;
+		} else {
+			MUST(tunnel_resumed(&d->t, n) == E_OK);
+			d->pair->nresumed++;
+		}
+		return;
+	}
 	if (d->dir == 0) {
 		MUST(tunnel_welcome(&d->t, SL("{}"), &l) == E_OK);
 	} else {
@@ -370,7 +392,7 @@ pair_sink(void *ctx, struct slice line)
 static inline void
 side_init(struct side *d, struct pair *w, unsigned dir)
 {
-	static uint8_t *areas[2], *pipes[2];
+	static uint8_t *areas[2], *pipes[2], *old;
 
 	d->pair = w;
 	d->dir = dir;
@@ -381,6 +403,10 @@ side_init(struct side *d, struct pair *w, unsigned dir)
 		pipes[dir] = malloc(PAIR_PIPE);
 		MUST(areas[dir] != NULL && pipes[dir] != NULL);
 	}
+	if (old == NULL)
+		old = malloc(PAIR_PIPE);
+	MUST(old != NULL);
+	w->old.pipe = old;
 	d->arena.p = areas[dir];
 	d->pipe = pipes[dir];
 	blocks_init(&d->blocks, &d->arena, 7, PAIR_BLOCKS);
@@ -391,7 +417,8 @@ side_init(struct side *d, struct pair *w, unsigned dir)
 		.log = &w->log, .ring_max = RING_MIN,
 		.ours = { PAIR_LIMIT, WINDOW_INITIAL,
 		    (PAIR_LIMIT + 1) * WINDOW_INITIAL },
-		.hello_ms = HELLO_DEADLINE_MS, .seed = 99 + dir,
+		.hello_ms = HELLO_DEADLINE_MS, .grace_ms = GRACE_MS,
+		.seed = 99 + dir,
 		.hash = d->hash, .hash_n = 64,
 	};
 }
@@ -425,6 +452,7 @@ pair_free(struct pair *w)
 {
 	struct side *d[] = { &w->relay, &w->agent };
 
+	tunnel_free(&w->via, RESET_BROKEN);
 	for (size_t i = 0; i < 2; i++) {
 		tunnel_free(&d[i]->t, RESET_BROKEN);
 		MUST(d[i]->blocks.pool.used == 0);
@@ -454,6 +482,8 @@ pair_out(struct side *d, size_t take)
 		take = room;
 	if (take > n)
 		take = n;
+	if (d->dir == 0 && w->half_open)
+		return n;               /* into a socket that leads nowhere */
 	if (take > 0)
 		memcpy(d->pipe + d->pipe_n, w->scratch, take);
 	d->pipe_n += take;
@@ -462,19 +492,94 @@ pair_out(struct side *d, size_t take)
 	return n;
 }
 
-/* Bring up to n bytes of d's pipe to the other side. */
+/* Take up to n bytes off d's pipe, into t. */
 static inline enum err
-pair_in(struct side *d, size_t n)
+pair_feed(struct side *d, struct tunnel *t, size_t n, uint64_t now_ms)
 {
-	struct side *o = pair_other(d);
 	enum err e;
 
 	if (n > d->pipe_n)
 		n = d->pipe_n;
-	e = tunnel_input(&o->t, d->pipe, n, d->pair->now_ms);
+	e = tunnel_input(t, d->pipe, n, now_ms);
 	memmove(d->pipe, d->pipe + n, d->pipe_n - n);
 	d->pipe_n -= n;
 	return e;
+}
+
+/* The relay has read a hello that resumes: the new connection is the one. */
+static inline enum err
+pair_take_over(struct pair *w)
+{
+	struct tunnel *t = &w->relay.t;
+	uint8_t text[24];
+	struct buf b = BUF_ON(text);
+	enum err e;
+
+	MUST(tunnel_park(t, w->now_ms));
+	buf_lit(&b, "R");
+	buf_put_dec(&b, tunnel_received(t) + (uint64_t)w->skew[0]);
+	e = tunnel_resume(t, &w->via, buf_slice(&b), w->asked_received,
+	    w->now_ms);
+	tunnel_free(&w->via, RESET_BROKEN);
+	w->asked = w->half_open = w->dialled = false;
+	w->old.pipe_n = 0;
+	return e;
+}
+
+/* Bring up to n bytes of d's pipe to the other side. */
+static inline enum err
+pair_in(struct side *d, size_t n)
+{
+	struct pair *w = d->pair;
+	enum err e;
+
+	if (d->dir == 0 || !w->dialled)
+		return pair_feed(d, &pair_other(d)->t, n, w->now_ms);
+	e = pair_feed(d, &w->via, n, w->now_ms);
+	return w->asked ? pair_take_over(w) : e;
+}
+
+/*
+ * The connection is gone for the agent. The relay knows it too, or reads what
+ * is under way until it hears of the next one.
+ */
+static inline void
+pair_cut(struct pair *w, bool half_open)
+{
+	w->ncuts++;
+	if (w->dialled) {
+		tunnel_free(&w->via, RESET_BROKEN);
+		w->dialled = w->asked = false;
+	} else if (half_open && !w->half_open &&
+	    w->relay.t.state != TUNNEL_PARKED) {
+		w->half_open = true;
+		memcpy(w->old.pipe, w->agent.pipe, w->agent.pipe_n);
+		w->old.pipe_n = w->agent.pipe_n;
+	}
+	if (!half_open) {
+		w->half_open = false;
+		MUST(tunnel_park(&w->relay.t, w->now_ms));
+	}
+	MUST(tunnel_park(&w->agent.t, w->now_ms));
+	w->relay.pipe_n = w->agent.pipe_n = 0;
+}
+
+/* The agent has a new connection, and says what it has. */
+static inline void
+pair_dial(struct pair *w)
+{
+	struct tunnel_cfg cfg = w->relay.cfg;
+	uint8_t text[24];
+	struct buf b = BUF_ON(text);
+
+	MUST(!w->dialled && w->agent.pipe_n == 0);
+	cfg.hash = w->via_hash;
+	MUST(tunnel_init(&w->via, &cfg, w->now_ms) == E_OK);
+	w->dialled = true;
+	tunnel_rejoin(&w->agent.t, w->now_ms);
+	buf_lit(&b, "R");
+	buf_put_dec(&b, tunnel_received(&w->agent.t) + (uint64_t)w->skew[1]);
+	MUST(tunnel_text(&w->agent.t, buf_slice(&b)) == E_OK);
 }
 
 /* Does the engine know exactly what the owners hold unread? */
