@@ -107,6 +107,20 @@ $(BUILD)/adit.debug: $(MUSL_OBJ) $(BUILD)/musl/libbearssl.a
 	$(Q)$(CC_MUSL) $(MUSL_FLAGS) $(MUSL_LINK) -o $@ \
 	    $(MUSLDIR)/rcrt1.o $(MUSLDIR)/crti.o $^ $(MUSLDIR)/crtn.o
 
+# The same, with somebody inside who tries what the sandbox forbids.
+PROBE_OBJ = $(BUILD)/probe/src/app/sandbox.o $(BUILD)/probe/tests/probe/probe.o
+$(BUILD)/adit-probe: $(PROBE_OBJ) \
+    $(filter-out $(BUILD)/musl/src/app/sandbox.o,$(MUSL_OBJ)) \
+    $(BUILD)/musl/libbearssl.a
+	$(call say,link $@)
+	$(Q)$(CC_MUSL) $(MUSL_FLAGS) $(MUSL_LINK) -o $@ \
+	    $(MUSLDIR)/rcrt1.o $(MUSLDIR)/crti.o $^ $(MUSLDIR)/crtn.o
+
+$(BUILD)/probe/%.o: %.c Makefile | $(BUILD)/musl/linux
+	@mkdir -p $(@D)
+	$(call say,probe $<)
+	$(Q)$(CC_MUSL) $(MUSL_FLAGS) -DADIT_PROBE -c -o $@ $<
+
 # musl-dev has no kernel headers: links to the system's, looked at last.
 $(BUILD)/musl/linux:
 	@[ -e $(MUSLDIR)/rcrt1.o ] && [ -e $(BEARSSL) ] || { \
@@ -283,7 +297,7 @@ test: test-deps
 test-deps:
 	@if [ -x tests/install-test-deps ]; then tests/install-test-deps; fi
 
-test-programs: $(BUILD)/adit $(UNIT) $(KQ_UNIT) clang
+test-programs: $(BUILD)/adit $(BUILD)/adit-probe $(UNIT) $(KQ_UNIT) clang
 
 tidy:
 	@tests/tidy
@@ -292,7 +306,7 @@ SIZE_MAX = 409600
 check-binary: $(BUILD)/adit
 	@tools/check-binary $(BUILD)/adit $(SIZE_MAX)
 
-e2e: $(BUILD)/adit
+e2e: $(BUILD)/adit $(BUILD)/adit-probe
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) \
 	    timeout $(E2E_TIMEOUT) node --test e2e/*.test.mjs \
 	    agent-js/*.test.mjs

@@ -63,4 +63,9 @@ void sandbox_keep_capability(bool keys);
 void sandbox_narrow_capability(bool keys);
 void sandbox_drop_all(void);
 
+#ifdef ADIT_PROBE
+/* tests/probe: called by sandbox_enter, as the last thing. */
+void probe(unsigned roles);
+#endif
+
 #endif

@@ -254,7 +254,7 @@ leave_root(const struct serve *s)
 	    syscall(CALL_SETRESGID, gid, gid, gid) != 0 ||
 	    syscall(CALL_SETRESUID, uid, uid, uid) != 0 ||
 	    syscall(CALL_SETRESUID, 0, 0, 0) == 0)
-		return out_fail(EXIT_FAILED, "leaving root", SL(""),
+		return out_fail(EXIT_FAILED, NULL, SL("leaving root"),
 		    strerror(errno));
 	sandbox_narrow_capability(keys);
 	return EXIT_GO_ON;

@@ -51,7 +51,7 @@ serve_sandbox(struct serve *s)
 	net_sandbox(s, &b);
 	why = sandbox_enter(&b);
 	if (why != NULL)
-		return out_fail(EXIT_USAGE, "the sandbox", SL(""), why);
+		return out_fail(EXIT_USAGE, NULL, SL("the sandbox"), why);
 	if (s->sandbox.mode != SANDBOX_ON)
 		LOGF(&s->log, LOG_WARN, "app", s->sandbox.mode ==
 		    SANDBOX_OFF ? "no sandbox: this process may do all that "
@@ -138,8 +138,8 @@ serve_sandbox_keeper(struct serve *s)
 
 	keeper_sandbox(s, &b);
 	why = sandbox_enter(&b);
-	return why == NULL ? EXIT_GO_ON : out_fail(EXIT_USAGE,
-	    "the keeper's sandbox", SL(""), why);
+	return why == NULL ? EXIT_GO_ON : out_fail(EXIT_USAGE, NULL,
+	    SL("the keeper's sandbox"), why);
 }
 
 /* ---- names ------------------------ */
@@ -213,6 +213,6 @@ serve_sandbox_mode(struct serve *s)
 	s->sandbox.mode = slice_eq(said, SL("off")) ? SANDBOX_OFF :
 	    slice_eq(said, SL("seccomp")) ? SANDBOX_SECCOMP : SANDBOX_ON;
 	why = sandbox_missing(s->sandbox.mode);
-	return why == NULL ? EXIT_GO_ON : out_fail(EXIT_USAGE, "sandbox",
-	    SL(""), why);
+	return why == NULL ? EXIT_GO_ON : out_fail(EXIT_USAGE, NULL,
+	    SL("sandbox"), why);
 }

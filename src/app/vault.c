@@ -140,7 +140,8 @@ drop(struct vault *v)
 static int
 open_fault(const char *why)
 {
-	return out_fail(EXIT_FAILED, "the process for secrets", SL(""), why);
+	return out_fail(EXIT_FAILED, NULL, SL("the process for secrets"),
+	    why);
 }
 
 /* The child's end before its hello: its exit code is ours. */
@@ -154,7 +155,8 @@ ended_early(struct vault *v)
 	drop(v);
 	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
 		return WEXITSTATUS(status);
-	return open_fault("it ended at its start");
+	return open_fault(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ?
+	    "killed by its sandbox (signal 31)" : "it ended at its start");
 }
 
 int

@@ -201,8 +201,9 @@ look_after(const struct resolve_cfg *cfg, int fd)
 		if (running > 0 && wait(&status) > 0) {
 			running--;
 			/* The rest see it too, or end with us. */
-			if (WIFEXITED(status) &&
-			    WEXITSTATUS(status) == EXIT_WHEN_DONE)
+			if ((WIFEXITED(status) &&
+			    WEXITSTATUS(status) == EXIT_WHEN_DONE) ||
+			    recv(fd, &status, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 				_exit(0);
 			pause_ms(REPLACE_MS);
 		}
