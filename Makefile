@@ -8,6 +8,8 @@
 #	make bench              measure against nginx and a direct connection
 #	make debug              build/asan/adit: glibc, sanitizers, symbols
 #	make tidy               the house rules that a script can check
+#	make cross              binaries for arm64 and armhf, in build/cross/
+#	make repro              builds twice and compares
 #	make clean
 #
 # Parts of the test: make unit | kqueue | fuzz-short | check-binary | e2e.
@@ -70,6 +72,7 @@ HOT      = codec/ws
 optimise = $(or $(CFLAGS),$(if $(filter $(HOT:%=src/%.c),$<),-O2,-Oz))
 MUSL_FLAGS = $(BASE_FLAGS) $(optimise) -g -flto -fPIE -fstack-protector-strong \
 	-ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-fno-unwind-tables \
 	-ffile-prefix-map=$(CURDIR)=. -isystem tools/musl -isystem $(BUILD)/musl
 MUSL_LINK = -static -nostartfiles -Wl,-pie,--no-dynamic-linker \
 	-Wl,-z,text,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code \
@@ -128,7 +131,8 @@ $(BUILD)/musl/linux:
 	    echo "    apt-get install -y --no-install-recommends $(BUILD_DEPS)"; \
 	    exit 2; } >&2
 	@mkdir -p $(BUILD)/musl
-	@ln -sfn /usr/include/$(TRIPLE)/asm $(BUILD)/musl/asm
+	@ln -sfn $(or $(wildcard /usr/$(TRIPLE)/include/asm),\
+	    /usr/include/$(TRIPLE)/asm) $(BUILD)/musl/asm
 	@ln -sfn /usr/include/asm-generic $(BUILD)/musl/asm-generic
 	@ln -sfn /usr/include/linux $@
 BUILD_DEPS = make gcc libc6-dev musl-tools libbearssl-dev
@@ -290,8 +294,8 @@ fuzz-short: $(FUZZ)
 
 test: test-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
-	@$(MAKE) --no-print-directory tidy check-binary unit kqueue fuzz-short \
-	    e2e e2e-kqueue
+	@$(MAKE) --no-print-directory tidy check-binary repro unit \
+	    kqueue fuzz-short e2e e2e-kqueue
 	@echo "make test: all passed"
 
 test-deps:
@@ -305,6 +309,29 @@ tidy:
 SIZE_MAX = 409600
 check-binary: $(BUILD)/adit
 	@tools/check-binary $(BUILD)/adit $(SIZE_MAX)
+
+# For a Pi and its like: installs what it needs if root does it, about 100 MB.
+# The code of arm64 is larger.
+CROSS_SIZE_MAX = 524288
+cross:
+	@tools/install-cross
+	@$(MAKE) --no-print-directory cross-arm64 cross-armhf
+cross-arm64: OTHER = aarch64-linux-gnu
+cross-armhf: OTHER = arm-linux-gnueabihf
+cross-arm64: QEMU = qemu-aarch64
+cross-armhf: QEMU = qemu-arm
+cross-arm64 cross-armhf: cross-%:
+	@$(MAKE) --no-print-directory -s -j$(JOBS) CROSS=$(OTHER) \
+	    BUILD=$(BUILD)/cross/$*
+	@cp $(BUILD)/cross/$*/adit $(BUILD)/cross/adit-$*
+	@cp $(BUILD)/cross/$*/adit.debug $(BUILD)/cross/adit-$*.debug
+	@RUN=$(QEMU) tools/check-binary $(BUILD)/cross/adit-$* \
+	    $(CROSS_SIZE_MAX)
+	@RUN=$(QEMU) tools/smoke $(BUILD)/cross/adit-$*
+
+# Built in two folders: the same bytes, stripped or not?
+repro:
+	@tools/repro
 
 e2e: $(BUILD)/adit $(BUILD)/adit-probe
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) \
@@ -333,6 +360,7 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: FORCE unit kqueue clang fuzz fuzz-short test test-deps test-programs \
-	tidy check-binary e2e e2e-kqueue run bench debug install clean
+	tidy check-binary cross cross-arm64 cross-armhf repro e2e e2e-kqueue run \
+	bench debug install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

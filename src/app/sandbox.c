@@ -137,6 +137,9 @@ enum {
 #ifndef SYS_timerfd_settime
 #define SYS_timerfd_settime SYS_timerfd_settime32
 #endif
+#ifndef SYS_clock_nanosleep
+#define SYS_clock_nanosleep SYS_clock_nanosleep_time32
+#endif
 #ifndef SYS_mmap
 #define SYS_mmap 90
 #endif

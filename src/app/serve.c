@@ -325,7 +325,7 @@ serve_world(struct serve *s)
 	struct resolve_cfg names = { .argv = s->cmd->title,
 		.enter = serve_sandbox_names, .enter_ctx = s,
 		.once = s->sandbox.mode != SANDBOX_OFF };
-	size_t bytes;
+	uint64_t bytes;
 
 	plan_tls(s, &cfg);
 	bytes = kernel_bytes(&cfg);
@@ -338,7 +338,8 @@ serve_world(struct serve *s)
 	}
 	if (s->has_relay)
 		bytes += s->rplan.bytes;
-	if (!net_reserve(&s->arena, bytes))
+	errno = ENOMEM;
+	if (bytes > SIZE_MAX / 2 || !net_reserve(&s->arena, (size_t)bytes))
 		return out_fail(EXIT_FAILED, "memory", SL(""),
 		    strerror(errno));
 	if (kernel_init(&s->kernel, &cfg, &s->arena) != E_OK)

@@ -37,6 +37,13 @@ to_u32(uint64_t v)
 }
 
 static inline size_t
+to_size(uint64_t v)
+{
+	assert((uint64_t)(size_t)v == v);
+	return (size_t)v;
+}
+
+static inline size_t
 min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;

@@ -100,7 +100,7 @@ stream_orphan(struct rstream *s)
 	s->resp = RESP_ORPHAN;
 	head_give(s->r, s->rin, s->rin_large);
 	s->rin = NULL;
-	tunnel_consumed(&s->ts, s->unreturned, now_ms);
+	tunnel_consumed(&s->ts, to_size(s->unreturned), now_ms);
 	s->unreturned = 0;
 	timer_set(&s->r->timers, &s->timer, pool_handle(&s->r->streams, s),
 	    now_ms + ORPHAN_MS);
@@ -168,7 +168,7 @@ proxy_drained(struct client *c)
 	if (n == 0)
 		return;
 	s->unreturned = keep;
-	tunnel_consumed(&s->ts, n, c->r->io->now_ms);
+	tunnel_consumed(&s->ts, to_size(n), c->r->io->now_ms);
 }
 
 /* Is the connection's stream the one for this request? */
