@@ -1085,6 +1085,40 @@ what_stands_still_is_ended(void **state)
 	rig_close(&g);
 }
 
+/* Half an hour for 100 KB each way, but never two minutes without a byte. */
+static void
+what_moves_slowly_goes_on(void **state)
+{
+	char *body = big(1 << 20);
+	struct world_cfg w = world_gentle(1);
+	struct cl *up, *down;
+	struct as *s;
+
+	(void)state;
+	w.send_bytes = w.recv_bytes = 4000;
+	rig_init(&g, &w);
+	go_web();
+	down = cl_new(&g, C1, NULL);
+	cl_put(down, req("GET /down", ""));
+	s = asked(1);
+	as_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
+	as_sayn(s, body, 1 << 20);
+	up = cl_new(&g, C1, NULL);
+	cl_put(up, req("POST /up", "Content-Length: 1048576\r\n"));
+	for (int i = 0; i < 20; i++) {
+		down->hold = true;
+		rig_run(&g, 90000);
+		down->hold = false;
+		cl_put(up, "x");
+		rig_run(&g, 3);
+	}
+	assert_false(up->eof || down->eof);
+	assert_false(ag_stream(web, 1)->was_reset);
+	assert_false(ag_stream(web, 2)->was_reset);
+	free(body);
+	rig_close(&g);
+}
+
 static void
 a_slow_keeper_does_not_hold_a_client_for_ever(void **state)
 {
@@ -1314,13 +1348,19 @@ a_head_in_many_pieces(void **state)
 	all = req("GET /many", d.p);
 	for (size_t i = 0; i < strlen(all); i += 230) {
 		cl_putn(c, all + i, min_size(230, strlen(all) - i));
+		if (i + 230 >= strlen(all))
+			cl_put(c, "GET /_adit/healthz HTTP/1.1\r\n" HOST
+			    "\r\n");
 		rig_run(&g, 7);
 	}
 	assert_true(as_has(asked(1), "GET /many "));
 	assert_true(as_has(ag_last(web), d.p));
+	/* What came behind it is small, and so is what it is kept in. */
 	assert_int_equal(g.r->large.used, 0);
+	assert_int_equal(g.r->small.used, 1);
 	as_say(ag_last(web), OK2);
 	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
 	assert_int_equal(cl_take(c, false), 200);
 	free(fill);
 	free(d.p);
@@ -1510,6 +1550,7 @@ main(void)
 		cmocka_unit_test(an_app_has_time_for_its_first_byte),
 		cmocka_unit_test(events_may_pause),
 		cmocka_unit_test(what_stands_still_is_ended),
+		cmocka_unit_test(what_moves_slowly_goes_on),
 		cmocka_unit_test(a_slow_keeper_does_not_hold_a_client_for_ever),
 		cmocka_unit_test(connections_have_caps),
 

@@ -514,13 +514,38 @@ addresses_of_sites(void **state)
 		assert_true(site_put_app(&b, &r, &s, SL("two")));
 		slice_is(buf_slice(&b), rows[i].to_two);
 	}
-	plain();
-	{
+}
+
+static void
+the_main_site_as_it_is_told(void **state)
+{
+	static const struct {
+		void (*conf)(void);
+		const char *at, *want;
+		bool secure;
+	} rows[] = {
+		{ plain, "192.0.2.1", "192.0.2.1:4000", false },
+		{ plain, "0.0.0.0", "localhost:4000", false },
+		{ plain, "::", "localhost:4000", false },
+		{ plain, "2001:db8::1", "[2001:db8::1]:4000", false },
+		{ named, "192.0.2.1", "relay.test:4000", false },
+		{ published, "192.0.2.1", "pub.test:8443", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct site s = { .main = true, .host = SL("h") };
 		uint8_t area[200];
 		struct buf b = BUF_ON(area);
+		bool secure;
 
-		assert_false(site_put_app(&b, &r, &s, SL("nowhere")));
+		rows[i].conf();
+		add_listen(MAIN, LISTEN_MAIN, rows[i].at, 4000);
+		site_main_host(&r, &b, &secure);
+		slice_is(buf_slice(&b), rows[i].want);
+		assert_int_equal(secure, rows[i].secure);
+		if (rows[i].conf == plain)
+			assert_false(site_put_app(&b, &r, &s, SL("nowhere")));
 	}
 }
 
@@ -580,6 +605,7 @@ main(void)
 		cmocka_unit_test(knows_a_navigation),
 		cmocka_unit_test(next_addresses),
 		cmocka_unit_test(addresses_of_sites),
+		cmocka_unit_test(the_main_site_as_it_is_told),
 		cmocka_unit_test(paths_of_ours),
 	};
 
