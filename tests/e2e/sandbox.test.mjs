@@ -3,11 +3,12 @@
 // what leaving root needs; without it those tests are skipped, and counted.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import tls from 'node:tls';
 import {
 	ADIT, BUILD, NEVER_MS, ROOT, cleanEnv, needsRelay, newSecrets, onExit, run, shutDown, start, startAgent, startRelay, tempDir, within,
 } from './harness.mjs';
@@ -276,6 +277,18 @@ describe('root', asRoot, () => {
 	});
 });
 
+describe('names', { skip: needsRelay }, () => {
+	const hosts = readFileSync('/etc/hosts', 'latin1').split('\n').map((l) => l.replace(/#.*/, '').trim().split(/\s+/));
+	const [, name] = hosts.find(([ip, host]) => host && /^[0-9.]+$/.test(ip) && !/localhost/.test(host)) ?? [];
+
+	it('are looked up within the sandbox', { ...options, skip: needsRelay || (name ? false : 'no other name than localhost in /etc/hosts') }, async () => {
+		const agent = start('agent', ADIT, ['agent', '--relay', `http://${name}:9`, '--name', 'box', '--data', join(tempDir('names'), 'data')],
+		    { env: cleanEnv({ RELAY_TOKEN: secrets.token }) });
+		await agent.waitFor(/connecting address=[0-9.]+:9/, 'an address');
+		await agent.stop('SIGTERM');
+	});
+});
+
 describe('secrets', { skip: needsRelay }, () => {
 	it('are in no memory but the keeper\'s', asRoot, async () => {
 		const relay = await startRelay({ secrets, env: { JWT_SECRET: jwt } });
@@ -289,6 +302,45 @@ describe('secrets', { skip: needsRelay }, () => {
 			for (const part of ['environ', 'cmdline'])
 				for (const needle of needles)
 					assert.ok(!readFileSync(`/proc/${pid}/${part}`).includes(needle), `${part} of ${pid}`);
+	});
+
+	it('of TLS are the keeper\'s too, which reads root\'s own files again', asRoot, async () => {
+		const dir = tempDir('keys');
+		const [cert, key] = ['cert.pem', 'key.pem'].map((f) => join(dir, f));
+		const make = (days) => {
+			execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+				'-nodes', '-keyout', key, '-out', cert, '-days', days, '-subj', '/CN=localhost'], { stdio: 'ignore' });
+			chmodSync(key, 0o600);
+			// SEC1: the number stands behind seven bytes.
+			return execFileSync('openssl', ['ec', '-in', key, '-outform', 'DER'],
+			    { stdio: ['ignore', 'pipe', 'ignore'] }).subarray(7, 39);
+		};
+		const keys = [make('30')];
+		const relay = await startRelay({ secrets, args: ['--tls-cert', cert, '--tls-key', key] });
+		const handshake = () => new Promise((done, fail) => {
+			const s = tls.connect({ port: relay.port, host: '127.0.0.1', rejectUnauthorized: false });
+			s.once('secureConnect', () => {
+				done(s.getPeerCertificate().fingerprint256);
+				s.destroy();
+			});
+			s.once('error', fail);
+		});
+		const before = await handshake();
+		keys.push(make('31'));
+		process.kill(relay.pid, 'SIGHUP');
+		await relay.proc.waitFor(/read again/, 'the new pair');
+		await relay.proc.waitFor(/days=31|days=30.*days=31|chain=1 days=3[01]/, 'its days');
+		let after = before;
+		for (let i = 0; i < 50 && after === before; i++)
+			after = await handshake();
+		assert.notEqual(after, before);
+		const [net, keeper] = family(relay.pid);
+		assert.deepEqual(inMemory(net, keys), []);
+		assert.deepEqual(inMemory(keeper, keys), keys);
+		// One thing is left to it, and only in the folder of the key.
+		assert.equal(status(keeper).CapEff, '0000000000000004');
+		noCaps(status(net));
+		await relay.proc.stop('SIGTERM');
 	});
 
 	it('end the relay when their keeper ends', options, async () => {
