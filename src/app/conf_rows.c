@@ -274,9 +274,9 @@ const struct conf_row conf_rows[] = {
 
 	{ .id = C_ROOT, .type = CONF_TEXT, .roles = CONF_RELAYS,
 	    .flag = "root", .key = "root", .arg = "APP",
-	    .check = value_site, .dflt = "the first app to connect, if no "
-	    "other setting gives apps an address; else the dashboard",
-	    .help = "the app that the main site serves; dashboard for none" },
+	    .check = value_site, .dflt = "the first app to connect",
+	    .help = "the app that the main site serves; dashboard for none, "
+	    "as is the default where apps have other addresses" },
 	{ .id = C_RESERVE, .type = CONF_LIST, .roles = CONF_RELAYS,
 	    .flag = "reserve", .key = "reserve", .arg = "PATH",
 	    .check = value_prefix,
