@@ -4,6 +4,7 @@
 #	make run [APP=3000]     relay, agent and a demo app on this machine
 #	make test               everything that is tested
 #	make install            DESTDIR and PREFIX as usual
+#	make sim SEEDS=1000     relay and agents in a virtual world of faults
 #	make fuzz T=60          each fuzz target for T seconds
 #	make bench              measure against nginx and a direct connection
 #	make debug              build/asan/adit: glibc, sanitizers, symbols
@@ -12,7 +13,7 @@
 #	make repro              builds twice and compares
 #	make clean
 #
-# Parts of the test: make unit | kqueue | fuzz-short | check-binary | e2e.
+# Parts of the test: make unit | sim-short | kqueue | fuzz-short | check-binary | e2e.
 # One unit test: make build/asan/test_ws && build/asan/test_ws
 #
 # BUILD=dir builds elsewhere. ROOMS="base codec" compiles only those rooms,
@@ -242,6 +243,42 @@ unit: $(UNIT)
 kqueue: $(KQ_UNIT)
 	$(call run_all,$(KQ_UNIT))
 
+# ---- the simulator: optimised, so that many seeds fit into a minute --------
+
+SIM_SEEDS ?= 80
+SEEDS     ?= 1000
+SIM_FLAGS  = gcc $(BASE_FLAGS) -Werror -O2 -g
+SIM_OBJ    = $(patsubst %.c,$(BUILD)/sim/%.o,$(ASAN_SRC)) \
+	$(GEN:$(BUILD)/gen/%.c=$(BUILD)/sim/gen/%.o)
+SIM_OWN    = $(patsubst %.c,$(BUILD)/sim/%.o,$(sort $(wildcard tests/sim/*.c)))
+
+$(BUILD)/sim/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,sim $<)
+	$(Q)$(SIM_FLAGS) $(if $(filter src/app/%,$<),$(VERSION_FLAG)) -c -o $@ $<
+
+$(BUILD)/sim/gen/%.o: $(BUILD)/gen/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,sim $<)
+	$(Q)$(SIM_FLAGS) -c -o $@ $<
+
+$(BUILD)/sim/libadit.a: $(SIM_OBJ)
+	@rm -f $@
+	@ar rcs $@ $(SIM_OBJ)
+
+$(BUILD)/sim/sim: $(SIM_OWN) $(BUILD)/sim/libadit.a
+	$(call say,link $@)
+	$(Q)$(SIM_FLAGS) -o $@ $^ $(BEARSSL)
+
+# SEEDS=n from 1 (or FROM) on, or SEED=x alone with its trace.
+sim: $(BUILD)/sim/sim
+	@$(BUILD)/sim/sim $(if $(SEED),--seed $(SEED) --trace,\
+	    --seeds $(SEEDS) $(if $(FROM),--from $(FROM)))
+
+sim-short: $(BUILD)/sim/sim
+	@$(BUILD)/sim/sim --seeds $(SIM_SEEDS)
+	@$(BUILD)/sim/sim --planted
+
 # ---- fuzzing: clang; this is also the build with clang's warnings --------
 
 FUZZ_OBJ = $(patsubst %.c,$(BUILD)/clang/%.o,$(ASAN_SRC)) \
@@ -294,14 +331,15 @@ fuzz-short: $(FUZZ)
 
 test: test-deps
 	@$(MAKE) --no-print-directory -j$(JOBS) test-programs
-	@$(MAKE) --no-print-directory tidy check-binary repro unit \
+	@$(MAKE) --no-print-directory tidy check-binary repro unit sim-short \
 	    kqueue fuzz-short e2e e2e-kqueue
 	@echo "make test: all passed"
 
 test-deps:
 	@if [ -x tests/install-test-deps ]; then tests/install-test-deps; fi
 
-test-programs: $(BUILD)/adit $(BUILD)/adit-probe $(UNIT) $(KQ_UNIT) clang
+test-programs: $(BUILD)/adit $(BUILD)/adit-probe $(UNIT) $(BUILD)/sim/sim \
+    $(KQ_UNIT) clang
 
 tidy:
 	@tests/tidy
@@ -359,8 +397,8 @@ install: $(BUILD)/adit
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: FORCE unit kqueue clang fuzz fuzz-short test test-deps test-programs \
-	tidy check-binary cross cross-arm64 cross-armhf repro e2e e2e-kqueue run \
-	bench debug install clean
+.PHONY: FORCE unit sim sim-short kqueue clang fuzz fuzz-short test test-deps \
+	test-programs tidy check-binary cross cross-arm64 cross-armhf repro e2e \
+	e2e-kqueue run bench debug install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -111,21 +111,27 @@ keeper_ask(void *arg, struct world_host *h, const struct ask *q)
 }
 
 static enum err
-no_load(void *ctx, struct slice name, struct buf *into)
+file_load(void *ctx, struct slice name, struct buf *into)
 {
-	(void)ctx;
-	(void)name;
-	(void)into;
-	return E_EOF;
+	const struct rig *g = ctx;
+	struct slice s;
+
+	if (!g->keeper_files)
+		return E_EOF;
+	MUST(slice_eq(name, SL("revoked.json")));
+	s = world_file(g->host, "revoked.json");
+	if (s.n == 0)
+		return E_EOF;
+	return buf_put(into, s) ? E_OK : E_FULL;
 }
 
 static bool
-no_save(void *ctx, struct slice name, struct slice content)
+file_save(void *ctx, struct slice name, struct slice content)
 {
-	(void)ctx;
-	(void)name;
-	(void)content;
-	return true;
+	struct rig *g = ctx;
+	const struct io *io = world_io(g->host);
+
+	return !g->keeper_files || io->ops->save(io->ctx, name, content);
 }
 
 static void
@@ -133,7 +139,7 @@ keeper_begin(struct rig *g)
 {
 	static struct secret jwt, password, token;
 	struct keeper_cfg cfg = { .jwt = &jwt, .password = &password,
-		.token = &token, .io = { no_load, no_save, NULL },
+		.token = &token, .io = { file_load, file_save, g },
 		.seed = SL("0123456789abcdef0123456789abcdef") };
 
 	g->keeper = get_mem(sizeof *g->keeper);
@@ -201,6 +207,40 @@ rig_start(struct rig *g)
 	MUST(relay_new(&g->r, &g->cfg, &g->plan, &g->arena, world_log(g->w),
 	    world_io(g->host), world_file(g->host, "relay.json")) == E_OK);
 	world_program(g->host, relay_on_event, relay_on_step, g);
+}
+
+void
+rig_kill(struct rig *g)
+{
+	world_kill(g->host);
+	arena_end(&g->arena);
+	g->r = NULL;
+	g->taken = 0;
+	keeper_wipe(g->keeper);
+	free(g->keeper);
+	g->keeper = NULL;
+}
+
+void
+rig_again(struct rig *g)
+{
+	static uint8_t area[STORE_FILE_MAX];
+	struct buf text = BUF_ON(area);
+	struct store_io io = { file_load, file_save, g };
+	struct store_fault fault;
+
+	keeper_begin(g);
+	MUST(store_revoked(&g->keeper->revoked, &io, &text,
+	    world_io(g->host)->wall_ms / 1000, &fault) == E_OK);
+	for (size_t i = 0; i < g->cfg.nlistens; i++) {
+		struct relay_listen *l = &g->cfg.listens[i];
+		uint8_t where[ADDR_TEXT_MAX];
+		struct buf b = BUF_ON(where);
+
+		MUST(addr_put(&b, &l->addr) && buf_put_u8(&b, 0));
+		l->fd = world_listen(g->host, (const char *)where);
+	}
+	rig_start(g);
 }
 
 void

@@ -11,6 +11,7 @@
 #ifndef ADIT_TESTS_RIG_H
 #define ADIT_TESTS_RIG_H
 
+#include "dyn.h"
 #include "relay/parts.h"
 #include "state/keeper.h"
 #include "tunnel/engine.h"
@@ -22,15 +23,6 @@
 #define RIG_TOKEN "adit_token-of-the-agents-0123"
 
 enum { RIG_HOSTS = 48, RIG_CLIENTS = 256, RIG_HASH = 2048 };
-
-struct dyn {                    /* bytes that grow; always NUL behind them */
-	char *p;
-	size_t n, cap;
-};
-
-void dyn_put(struct dyn *d, const void *p, size_t n);
-void dyn_drop(struct dyn *d, size_t n);
-bool dyn_has(const struct dyn *d, const char *text);
 
 struct rig;
 
@@ -116,6 +108,7 @@ struct rig {
 	uint32_t keeper_ms;
 	bool keeper_deaf;       /* does not answer */
 	bool keeper_full;       /* takes no question */
+	bool keeper_files;      /* its list is kept on the relay's host */
 	unsigned asked[16];
 	uint32_t taken;         /* blocks that a test keeps from the relay */
 	struct cl *cls;
@@ -132,6 +125,9 @@ void rig_init(struct rig *g, const struct world_cfg *cfg);
 void rig_listen(struct rig *g, const char *where, enum listen_kind kind,
     const char *app);
 void rig_start(struct rig *g);
+/* The relay and its keeper die; what was saved stays. Then they start anew. */
+void rig_kill(struct rig *g);
+void rig_again(struct rig *g);
 /* Leave the relay no more than n blocks that are not promised yet. */
 void rig_scarce(struct rig *g, uint32_t n);
 /* Let time pass. */

@@ -67,6 +67,7 @@ struct wconn {
 	struct addr to;
 	char path[UNIX_PATH_MAX_BYTES + 1];
 	enum world_fate fate;
+	bool frozen;            /* nothing passes any more */
 };
 
 struct listener {
@@ -100,13 +101,15 @@ struct file { struct file *next; char *name; uint8_t *p; size_t n; };
 
 struct world_host {
 	struct world *w;
-	struct world_host *machine;     /* itself, or whose processes they are */
+	struct world_host *machine;     /* itself, or whose process it is */
 	char name[32];
 	struct addr ip;
 	struct io io;
 	struct wfd *fds;
 	int fds_high;           /* all above are free */
 	unsigned fds_used, accepted, writes;
+	unsigned accepts_fail;  /* so many more */
+	unsigned close_lost;    /* the one that is; 0: none */
 	uint64_t ops, fail_at;  /* operations so far; the one that fails */
 	world_event_fn *event;
 	world_step_fn *step;
@@ -130,7 +133,7 @@ struct world {
 	struct world_cfg cfg;
 	uint64_t rng, now_ms, busy;
 	bool moved;             /* something happened in this turn */
-	struct world_host *hosts[HOSTS_MAX];    /* a machine's first one first */
+	struct world_host *hosts[HOSTS_MAX];    /* a machine first */
 	size_t nhosts;
 	struct wconn **conns;
 	size_t nconns, conn_cap;
@@ -289,6 +292,8 @@ stalled(const struct wconn *c)
 
 	if (a == NULL || b == NULL || a->machine == b->machine)
 		return false;
+	if (c->frozen)
+		return true;
 	l = find_link(a->w, a->machine, b->machine);
 	return l != NULL && l->stall;
 }
@@ -718,6 +723,8 @@ conn_syn(struct world *w, struct wconn *c)
 	c->e[1].closed = false;
 	c->e[1].open = true;
 	c->e[1].addr = c->to;
+	if (c->e[0].closed)             /* given up meanwhile */
+		c->e[1].broken_at = c->e[0].open_at;
 	l->queue[l->nqueue++] = c;
 }
 
@@ -939,6 +946,10 @@ op_accept(void *ctx, int fd, struct addr *peer)
 		h->w->moved = true;
 		return IO_AGAIN;
 	}
+	if (h->accepts_fail > 0) {
+		h->accepts_fail--;
+		return IO_FAIL;
+	}
 	nfd = fd_new(h);
 	if (nfd < 0)
 		return IO_FAIL;
@@ -1011,7 +1022,8 @@ op_watch(void *ctx, int fd, handle who)
 {
 	struct world_host *h = ctx;
 	struct wfd *f = fd_get(h, fd);
-	struct watch *wa = f->l != NULL ? &f->l->watch : &f->c->e[f->side].watch;
+	struct watch *wa = f->l != NULL ? &f->l->watch :
+	    &f->c->e[f->side].watch;
 
 	if (op_fails(h))
 		return false;
@@ -1039,6 +1051,10 @@ op_close(void *ctx, int fd, bool abort_it)
 	size_t k = 0;
 
 	w->moved = true;
+	if (h->close_lost > 0 && --h->close_lost == 0) {
+		f.c->e[f.side].watch.on = false;
+		return;
+	}
 	if (f.c != NULL) {
 		end_close(w, f.c, f.side, abort_it);
 	} else {
@@ -1220,6 +1236,18 @@ world_io(struct world_host *h)
 	return &h->io;
 }
 
+void
+world_accepts_fail(struct world_host *h, unsigned n)
+{
+	h->accepts_fail = n;
+}
+
+void
+world_close_lost(struct world_host *h, unsigned n)
+{
+	h->close_lost = n;
+}
+
 uint64_t
 world_fail(struct world_host *h, uint64_t n)
 {
@@ -1345,6 +1373,20 @@ world_kill(struct world_host *h)
 		}
 	}
 	h->w->pending_end = p;
+}
+
+void
+world_freeze(struct world *w, struct world_host *a, struct world_host *b)
+{
+	for (size_t i = 0; i < w->nconns; i++) {
+		struct wconn *c = w->conns[i];
+		const struct world_host *x = c->e[0].host, *y = c->e[1].host;
+
+		if (y != NULL && ((x->machine == a->machine &&
+		    y->machine == b->machine) || (x->machine == b->machine &&
+		    y->machine == a->machine)))
+			c->frozen = true;
+	}
 }
 
 void

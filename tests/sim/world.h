@@ -44,7 +44,7 @@ struct world_cfg {
 	uint32_t recv_bytes;    /* and its receive queue */
 	uint32_t short_pm;      /* of 1000 reads and writes, cut short */
 	uint32_t again_pm;      /* of 1000, IO_AGAIN for nothing */
-	uint32_t spurious_pm;   /* of 1000 turns and sockets, a needless event */
+	uint32_t spurious_pm;   /* of 1000 turns and sockets, a vain event */
 	uint32_t fds_max;       /* per host */
 };
 
@@ -106,6 +106,10 @@ void world_cut(struct world *w, struct world_host *a, struct world_host *b);
 /* No byte, end or reset arrives either way until it is called with false. */
 void world_stall(struct world *w, struct world_host *a, struct world_host *b,
     bool on);
+/* The connections that exist now between the two fall silent for ever, as when
+ * something on the way forgot them; new ones work. */
+void world_freeze(struct world *w, struct world_host *a,
+    struct world_host *b);
 /* Latency one way from now on, instead of the world's. */
 void world_latency(struct world *w, struct world_host *a,
     struct world_host *b, uint32_t ms);
@@ -121,6 +125,12 @@ void world_answer(struct world_host *h, const struct answer *a,
 /* A file that the host saved; n = 0 if there is none. */
 struct slice world_file(const struct world_host *h, const char *name);
 void world_saves_fail(struct world_host *h, bool fail);
+
+/* The next n accepts fail. */
+void world_accepts_fail(struct world_host *h, unsigned n);
+
+/* The n-th close from now on is forgotten: a bug, planted. 0: none. */
+void world_close_lost(struct world_host *h, unsigned n);
 
 /* The n-th operation from now on that can fail does: a connect, a decision of
  * one, a watch, a read, a write, a resolve or a save. 0: none. Returns how

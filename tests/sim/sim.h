@@ -1,0 +1,170 @@
+/*
+ * The simulator: the real relay (rig.h), real agents, apps and people, in one
+ * virtual world and from one seed. sim.c has the run and its faults, the other
+ * files the parties:
+ *
+ *   sim_agent.c   agents: start, stop, kill; and what a planted bug does to
+ *                 the frames of their tunnels
+ *   sim_app.c     an HTTP app with WebSocket echo beside each agent
+ *   sim_person.c  people who ask, upload, read slowly, vanish; and hostile ones
+ *
+ * An exchange is one request and its answer, or one WebSocket. Every byte of
+ * it is sim_byte(its number, direction, offset), so both ends know at once
+ * whether what came is the next byte of the right stream.
+ *
+ * What is allowed to go wrong: an exchange may end with an error only if one
+ * of the parties in it was disturbed by a fault of the plan after it began
+ * (struct blame). It must end in any case, at both ends, within DEADLINE_MS
+ * after its beginning or the last disturbance.
+ */
+#ifndef ADIT_TESTS_SIM_H
+#define ADIT_TESTS_SIM_H
+
+#include "dyn.h"
+#include "world.h"
+
+#define SIM_RELAY "192.0.2.1"
+
+enum {
+	AGENTS = 3, PEOPLE = 5, HOSTILE = 3, EXCH_MAX = 4096,
+	DEADLINE_MS = 90 * 1000,        /* for an exchange to end */
+	PROGRESS_MS = 30 * 1000,        /* the relay's progress_ms */
+	SPOIL_EARLY = 8,                /* answers, and reads no upload */
+	NOTICE_MS = 16 * 1000,          /* a dead tunnel is noticed */
+	ANSWER_APPS = 40 * 1000,        /* the relay's first_byte_ms */
+};
+
+/* Does a cut shorter than the grace period leave streams alone? The switch
+ * for when sessions are resumed. */
+enum { sim_resumes = 0 };
+
+/* When a party was disturbed last; may lie ahead while a fault lasts. */
+struct blame { uint64_t ms; };
+
+enum exch_kind { EX_HTTP, EX_WS };
+enum form { FORM_LENGTH, FORM_CHUNKED, FORM_CLOSE, FORMS };
+enum exch_state { EX_RUNS, EX_DONE, EX_ERROR };
+
+struct exch {
+	unsigned id, agent;
+	enum exch_kind kind;
+	enum exch_state state;          /* as the person has it */
+	bool vanishes;                  /* the person may leave it */
+	unsigned spoil;                 /* how the app misbehaves; 0: it does
+	                                 * not */
+	uint64_t begun_ms, over_ms;
+	uint64_t up_n, down_n;          /* body bytes each way */
+	enum form form;
+	uint32_t pace;                  /* bytes that the app writes at once */
+	unsigned heads;                 /* how often the app got it */
+	uint64_t app_up;                /* bytes that the app got */
+	uint64_t got;                   /* bytes that the person got */
+	struct blame own;               /* the person's connection */
+};
+
+enum plant {
+	PLANT_NONE,
+	PLANT_DROP_DATA, PLANT_TWICE, PLANT_SWAP, PLANT_FLIP, PLANT_DROP_END,
+	PLANT_DROP_RESET, PLANT_DROP_CREDIT, PLANT_ONE_CREDIT, PLANT_ACK_OFF,
+	PLANT_DROP_STOP, PLANT_MUTE, PLANT_LOST_CLOSE, PLANT_LOST_STATE,
+	PLANT_LOST_REVOKED, PLANT_LEAK, PLANT_OTHER_SECRET,
+	PLANTS,
+};
+
+struct rig;
+struct sim_agent;
+struct sim_app;
+
+struct sim {
+	uint64_t seed;
+	struct rig *g;
+	struct world *w;
+	enum plant plant;
+	unsigned planted;               /* how often it struck */
+	bool trace;
+	struct sim_agent *agents[AGENTS];
+	struct sim_app *apps[AGENTS];
+	size_t nagents;
+	struct blame relay;             /* everybody's */
+	struct exch exchs[EXCH_MAX];
+	unsigned nexchs, done, errors;
+	bool calm;                      /* no new exchanges */
+};
+
+extern struct sim sim;
+
+/* The seed fails. */
+_Noreturn void sim_fail(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+void sim_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+uint64_t sim_below(uint64_t n);
+bool sim_chance(unsigned pm);
+uint64_t sim_now(void);
+uint8_t sim_byte(unsigned id, bool up, uint64_t at);
+void sim_fill(struct dyn *d, unsigned id, bool up, uint64_t at, size_t n);
+/* p is what comes at *at; else the seed fails. */
+void sim_check(unsigned id, bool up, uint64_t *at, const uint8_t *p, size_t n);
+/* The exchange of that number; it exists. */
+struct exch *sim_exch(unsigned id);
+struct exch *exch_new(void);
+/* Until when one of its parties was disturbed; 0: never. */
+uint64_t exch_blame(const struct exch *x);
+/* It may end with an error. */
+bool exch_excused(const struct exch *x);
+void blame(struct blame *b, uint64_t until_ms);
+void *sim_mem(size_t n);
+
+/* ---- agents ---- */
+
+struct sim_agent *sim_agent_new(size_t i);
+void sim_agent_start(struct sim_agent *a);
+/* The process is gone at once. */
+void sim_agent_kill(struct sim_agent *a);
+/* As by SIGTERM; sim_agent_turn starts it anew when it has ended. */
+void sim_agent_stop(struct sim_agent *a, bool for_good);
+bool sim_agent_runs(const struct sim_agent *a);
+bool sim_agent_served(const struct sim_agent *a);
+/* For oracles, every turn. */
+void sim_agent_turn(struct sim_agent *a);
+/* Stopped for good, and nothing is left; then it is freed. */
+void sim_agent_free(struct sim_agent *a);
+struct world_host *sim_agent_machine(const struct sim_agent *a);
+struct world_host *sim_agent_host(const struct sim_agent *a);
+struct blame *sim_agent_blame(struct sim_agent *a);
+/* A fault ended that may have kept it from dialling. */
+void sim_agent_healed(struct sim_agent *a);
+/* Counters of its current session: counted frames put, acknowledged, and
+ * received; window of the session and what is owed. False: no session. */
+struct sim_counts { uint64_t put, acked, received, credit, window, owed; };
+bool sim_agent_counts(const struct sim_agent *a, struct sim_counts *n);
+/* The tunnel_id, NUL behind; empty before the first welcome. */
+const char *sim_agent_id(const struct sim_agent *a);
+/* The relay may give it another one from now on. */
+void sim_agent_forget_id(struct sim_agent *a);
+
+/* ---- apps ---- */
+
+struct sim_app *sim_app_new(size_t i, struct world_host *machine);
+void sim_app_kill(struct sim_app *a);
+void sim_app_start(struct sim_app *a);
+bool sim_app_runs(const struct sim_app *a);
+struct blame *sim_app_blame(struct sim_app *a);
+/* Does any request hang in it? Fails if so. */
+void sim_app_turn(struct sim_app *a);
+size_t sim_app_conns(const struct sim_app *a);
+void sim_app_free(struct sim_app *a);
+
+/* ---- people ---- */
+
+void sim_people_begin(void);
+void sim_people_turn(void);
+/* All exchanges are over? */
+bool sim_people_rest(void);
+/* Cut or stall the connections of one person. */
+void sim_person_fault(bool on);
+void sim_people_end(void);
+void sim_hostile_turn(void);
+/* One request to the main site with this cookie: its status, 0 for none. */
+unsigned sim_ask(const char *line, const char *cookie);
+
+#endif

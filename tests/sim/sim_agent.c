@@ -1,0 +1,614 @@
+/*
+ * Agents of the simulator: see sim.h. Each is the real agent, a process on its
+ * own machine beside its app. For a planted bug its io is wrapped: what passes
+ * the tunnel's socket is taken apart into frames, which then are dropped,
+ * doubled, swapped or changed as a faulty engine would have sent them.
+ */
+#include "sim.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "agent/agent.h"
+#include "agent/inside.h"
+#include "base/num.h"
+#include "codec/frame.h"
+#include "codec/ws.h"
+#include "tunnel/engine.h"
+
+enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000 };
+
+/* Bytes of one direction of a tunnel's socket. */
+struct way {
+	struct dyn raw, out;            /* not looked at yet; passed */
+	struct dyn held;                /* a frame kept back for a swap */
+	bool up;                        /* the HTTP head is behind us */
+};
+
+struct filter { bool on; struct way in, out; };
+
+struct sim_agent {
+	size_t i;
+	char name[4], app[4], id[HELLO_TUNNEL_ID_BYTES + 1];
+	struct world_host *machine, *host;
+	struct agent_cfg cfg;
+	struct agent_plan plan;
+	struct arena arena;
+	struct agent *agent;            /* NULL: not running */
+	bool stopping, for_good, keeps_id, wrapped;
+	struct io io;                   /* when wrapped */
+	struct filter filters[FILTERS];
+	uint32_t credit_stream;
+	struct blame blame;
+	uint64_t outage_ms;             /* began; 0: none */
+	uint64_t served_ms;             /* this service began; 0: none */
+	uint64_t healed_ms;             /* nothing hinders it since */
+	uint64_t start_ms;              /* start anew then; 0: no */
+};
+
+static uint64_t
+frame_number(const char *p, size_t n)
+{
+	uint64_t v = 0;
+
+	while (n-- > 0)
+		v = v << 8 | (uint8_t)*p++;
+	return v;
+}
+
+/* ---- planted bugs ---- */
+
+/* Once in n, if the bug has not struck too often yet. */
+static bool
+strikes(unsigned n, unsigned most)
+{
+	if (sim.planted >= most || sim_below(n) != 0)
+		return false;
+	sim.planted++;
+	sim_note("plant strikes");
+	return true;
+}
+
+static bool
+drops(struct sim_agent *a, bool in, unsigned type, uint32_t stream)
+{
+	bool strike = false;
+
+	switch (sim.plant) {
+	case PLANT_DROP_DATA:
+		strike = type == FRAME_DATA && strikes(20, 1);
+		break;
+	case PLANT_DROP_END:
+		strike = type == FRAME_END && strikes(5, 1);
+		break;
+	case PLANT_DROP_RESET:
+		strike = type == FRAME_RESET && strikes(1, 3);
+		break;
+	case PLANT_DROP_STOP:
+		strike = type == FRAME_STOP && strikes(1, 3);
+		break;
+	case PLANT_DROP_CREDIT:
+		if (type == FRAME_CREDIT && in && stream > 0 &&
+		    a->credit_stream == 0 && strikes(1, 1))
+			a->credit_stream = stream;
+		strike = type == FRAME_CREDIT && in &&
+		    stream == a->credit_stream && stream > 0;
+		break;
+	case PLANT_ONE_CREDIT:
+		strike = type == FRAME_CREDIT && strikes(2, 1);
+		break;
+	case PLANT_MUTE:
+		strike = sim.planted > 0 || (type == FRAME_DATA &&
+		    a->i == 0 && strikes(60, 1));
+		strike = strike && a->i == 0;
+		break;
+	default:
+		break;
+	}
+	return strike;
+}
+
+/* One WebSocket frame at raw, `head` bytes before its payload. */
+static void
+way_frame(struct sim_agent *a, struct way *w, bool in, size_t head, size_t n,
+    const struct ws_frame *f)
+{
+	char *p = w->raw.p + head;
+	char plain[FRAME_HEAD_BYTES + 8] = { 0 };
+	size_t look = min_size(n, sizeof plain);
+	unsigned type;
+
+	memcpy(plain, p, look);
+	if (f->masked)
+		ws_mask((uint8_t *)plain, (const uint8_t *)p, look, f->key, 0);
+	type = f->opcode == WS_BINARY && n >= FRAME_HEAD_BYTES ?
+	    (uint8_t)plain[0] : 0;
+	if (drops(a, in, type, (uint32_t)frame_number(plain + 4, 4)))
+		return;
+	if (sim.plant == PLANT_FLIP && type == FRAME_DATA && strikes(20, 1))
+		p[n - 1] ^= 1;
+	if (sim.plant == PLANT_ACK_OFF && type == FRAME_ACK && strikes(20, 1))
+		p[n - 1] ^= 0x40;
+	if (sim.plant == PLANT_SWAP && type == FRAME_DATA && w->held.n == 0 &&
+	    strikes(10, 1)) {
+		dyn_put(&w->held, w->raw.p, head + n);
+		return;
+	}
+	dyn_put(&w->out, w->raw.p, head + n);
+	if (sim.plant == PLANT_TWICE && type == FRAME_DATA && strikes(20, 1))
+		dyn_put(&w->out, w->raw.p, head + n);
+	if (w->held.n > 0) {
+		dyn_put(&w->out, w->held.p, w->held.n);
+		w->held.n = 0;
+	}
+}
+
+/* Pass on what is whole of raw. */
+static void
+way_pass(struct sim_agent *a, struct way *w, bool in)
+{
+	struct ws_frame f;
+	size_t head;
+
+	if (!w->up) {
+		char *end = w->raw.n < 4 ? NULL :
+		    memmem(w->raw.p, w->raw.n, "\r\n\r\n", 4);
+
+		if (end == NULL)
+			return;
+		head = (size_t)(end - w->raw.p) + 4;
+		dyn_put(&w->out, w->raw.p, head);
+		dyn_drop(&w->raw, head);
+		w->up = true;
+	}
+	while (w->raw.n > 0 && ws_decode(&f, slice_of(w->raw.p, w->raw.n),
+	    &head) == E_OK && w->raw.n - head >= f.length) {
+		way_frame(a, w, in, head, (size_t)f.length, &f);
+		dyn_drop(&w->raw, head + (size_t)f.length);
+	}
+}
+
+static const struct io *
+under(struct sim_agent *a)
+{
+	return world_io(a->host);
+}
+
+static struct filter *
+filter_of(struct sim_agent *a, int fd)
+{
+	assert(fd < FILTERS);
+	return a->filters[fd].on ? &a->filters[fd] : NULL;
+}
+
+static int64_t
+wrap_read(void *ctx, int fd, uint8_t *p, size_t n)
+{
+	struct sim_agent *a = ctx;
+	struct filter *f = filter_of(a, fd);
+	uint8_t area[16384];
+
+	if (f == NULL)
+		return io_read(under(a), fd, p, n);
+	while (f->in.out.n == 0) {
+		int64_t k = io_read(under(a), fd, area, sizeof area);
+
+		if (k <= 0)
+			return k;
+		dyn_put(&f->in.raw, area, (size_t)k);
+		way_pass(a, &f->in, true);
+	}
+	n = min_size(n, f->in.out.n);
+	memcpy(p, f->in.out.p, n);
+	dyn_drop(&f->in.out, n);
+	return (int64_t)n;
+}
+
+/* Write what was passed; IO_AGAIN while some is left. */
+static int64_t
+way_flush(struct sim_agent *a, struct way *w, int fd)
+{
+	while (w->out.n > 0) {
+		int64_t k = io_write(under(a), fd,
+		    slice_of(w->out.p, w->out.n));
+
+		if (k < 0)
+			return k;
+		dyn_drop(&w->out, (size_t)k);
+	}
+	return 0;
+}
+
+static int64_t
+wrap_writev(void *ctx, int fd, const struct slice *v, size_t n)
+{
+	struct sim_agent *a = ctx;
+	struct filter *f = filter_of(a, fd);
+	int64_t k, sum = 0;
+
+	if (f == NULL)
+		return io_writev(under(a), fd, v, n);
+	k = way_flush(a, &f->out, fd);
+	if (k < 0)
+		return k;
+	for (size_t i = 0; i < n; i++) {
+		dyn_put(&f->out.raw, v[i].p, v[i].n);
+		sum += (int64_t)v[i].n;
+	}
+	way_pass(a, &f->out, false);
+	k = way_flush(a, &f->out, fd);
+	return k == IO_FAIL ? k : sum;
+}
+
+static int
+wrap_connect(void *ctx, const struct addr *to, struct slice path)
+{
+	struct sim_agent *a = ctx;
+	int fd = under(a)->ops->connect(under(a)->ctx, to, path);
+
+	if (fd >= 0 && to->port == RELAY_PORT) {
+		struct filter *f = filter_of(a, fd);
+
+		assert(f == NULL);
+		f = &a->filters[fd];
+		f->on = true;
+		f->in.up = f->out.up = false;
+		f->in.raw.n = f->in.out.n = f->in.held.n = 0;
+		f->out.raw.n = f->out.out.n = f->out.held.n = 0;
+	}
+	return fd;
+}
+
+static void
+wrap_close(void *ctx, int fd, bool abort_it)
+{
+	struct sim_agent *a = ctx;
+
+	if (fd < FILTERS)
+		a->filters[fd].on = false;
+	under(a)->ops->close(under(a)->ctx, fd, abort_it);
+}
+
+static int
+wrap_connected(void *ctx, int fd)
+{
+	return under(ctx)->ops->connected(under(ctx)->ctx, fd);
+}
+
+static bool
+wrap_watch(void *ctx, int fd, handle who)
+{
+	return under(ctx)->ops->watch(under(ctx)->ctx, fd, who);
+}
+
+static void
+wrap_shutdown(void *ctx, int fd)
+{
+	under(ctx)->ops->shutdown(under(ctx)->ctx, fd);
+}
+
+static void
+wrap_bulk(void *ctx, int fd)
+{
+	under(ctx)->ops->bulk(under(ctx)->ctx, fd);
+}
+
+static bool
+wrap_resolve(void *ctx, struct slice name, uint16_t port, handle who)
+{
+	return under(ctx)->ops->resolve(under(ctx)->ctx, name, port, who);
+}
+
+static void
+wrap_random(void *ctx, uint8_t *p, size_t n)
+{
+	under(ctx)->ops->random(under(ctx)->ctx, p, n);
+}
+
+static bool
+wrap_save(void *ctx, struct slice name, struct slice content)
+{
+	return under(ctx)->ops->save(under(ctx)->ctx, name, content);
+}
+
+static const struct io_ops wrap_ops = {
+	.read = wrap_read, .writev = wrap_writev, .connect = wrap_connect,
+	.connected = wrap_connected, .watch = wrap_watch,
+	.shutdown = wrap_shutdown, .close = wrap_close, .bulk = wrap_bulk,
+	.resolve = wrap_resolve, .random = wrap_random, .save = wrap_save,
+};
+
+static const struct io *
+wrap(struct sim_agent *a, const struct io *io)
+{
+	if (!a->wrapped)
+		return io;
+	a->io = *io;
+	a->io.ops = &wrap_ops;
+	a->io.ctx = a;
+	return &a->io;
+}
+
+/* ---- the process ---- */
+
+static void
+on_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	struct sim_agent *a = arg;
+
+	assert(agent_owns(ev->who));
+	agent_event(a->agent, wrap(a, io), ev);
+}
+
+static uint64_t
+on_step(void *arg, const struct io *io)
+{
+	struct sim_agent *a = arg;
+	uint64_t due;
+
+	for (int fd = 0; a->wrapped && fd < FILTERS; fd++) {
+		if (a->filters[fd].on && a->filters[fd].out.out.n > 0)
+			way_flush(a, &a->filters[fd].out, fd);
+	}
+	due = agent_step(a->agent, wrap(a, io));
+	for (uint32_t i = 0; i < LINKS; i++) {
+		const struct link *l = pool_at(&a->agent->links, i);
+
+		if (pool_live(&a->agent->links, i) && l->has_tunnel)
+			tunnel_check(&l->t);
+	}
+	assert(a->agent->blocks.pool.used <= a->agent->blocks.reserved);
+	assert(a->agent->blocks.reserved <= a->plan.blocks);
+	return due;
+}
+
+struct sim_agent *
+sim_agent_new(size_t i)
+{
+	struct sim_agent *a = sim_mem(sizeof *a);
+	struct agent_app *app = &a->cfg.apps[0];
+	char ip[20];
+
+	a->i = i;
+	snprintf(a->name, sizeof a->name, "a%zu", i + 1);
+	snprintf(a->app, sizeof a->app, "w%zu", i + 1);
+	snprintf(ip, sizeof ip, "203.0.113.%zu", i + 1);
+	a->machine = world_host(sim.w, a->name, ip);
+	a->host = world_process(a->machine, a->name);
+	a->keeps_id = sim_chance(500);
+	a->wrapped = sim.plant != PLANT_NONE;
+	agent_cfg_defaults(&a->cfg);
+	a->cfg.relay_host = sim_chance(500) ? SL("relay.test") : SL(SIM_RELAY);
+	a->cfg.relay_port = RELAY_PORT;
+	a->cfg.relay_authority = SL(SIM_RELAY ":4000");
+	a->cfg.relay_url = SL("http://" SIM_RELAY ":4000");
+	a->cfg.name = slice_of(a->name, 2);
+	a->cfg.drain_ms = (uint32_t)(1000 + sim_below(10000));
+	a->cfg.max_streams = 64;        /* small tables: they are checked */
+	a->cfg.napps = 1;
+	app->name = slice_of(a->app, 2);
+	app->kind = APP_HTTP;
+	app->host = SL("127.0.0.1");
+	app->port = 3000;
+	app->is_public = i > 0;
+	assert(secret_set(&a->cfg.token, SL("adit_token-of-the-agents-0123")));
+	assert(agent_plan(&a->cfg, &a->plan) == E_OK);
+	a->arena.cap = (size_t)a->plan.bytes;
+	return a;
+}
+
+void
+sim_agent_start(struct sim_agent *a)
+{
+	a->arena.p = mmap(NULL, a->arena.cap, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert(a->arena.p != MAP_FAILED);
+	a->arena.used = 0;
+	a->stopping = false;
+	a->start_ms = 0;
+	a->cfg.tunnel_id = slice_of(a->id, a->keeps_id ? strlen(a->id) : 0);
+	assert(agent_new(&a->agent, &a->cfg, &a->plan, &a->arena,
+	    world_log(sim.w), wrap(a, world_io(a->host))) == E_OK);
+	a->outage_ms = sim_now();
+	a->served_ms = 0;
+	sim_agent_healed(a);
+	world_program(a->host, on_event, on_step, a);
+}
+
+static void
+agent_gone(struct sim_agent *a)
+{
+	munmap(a->arena.p, a->arena.cap);
+	a->agent = NULL;
+	for (int fd = 0; fd < FILTERS; fd++)
+		a->filters[fd].on = false;
+}
+
+void
+sim_agent_kill(struct sim_agent *a)
+{
+	blame(&a->blame, sim_now());
+	world_kill(a->host);
+	if (a->agent != NULL)
+		agent_gone(a);
+}
+
+void
+sim_agent_stop(struct sim_agent *a, bool for_good)
+{
+	blame(&a->blame, sim_now());
+	a->for_good = for_good;
+	a->stopping = true;
+	if (a->agent != NULL)
+		agent_stop(a->agent, wrap(a, world_io(a->host)));
+	world_run(sim.w, 0);
+}
+
+bool
+sim_agent_runs(const struct sim_agent *a)
+{
+	return a->agent != NULL;
+}
+
+bool
+sim_agent_served(const struct sim_agent *a)
+{
+	return a->agent != NULL && !a->stopping &&
+	    agent_stats(a->agent).served;
+}
+
+struct world_host *
+sim_agent_machine(const struct sim_agent *a)
+{
+	return a->machine;
+}
+
+struct world_host *
+sim_agent_host(const struct sim_agent *a)
+{
+	return a->host;
+}
+
+struct blame *
+sim_agent_blame(struct sim_agent *a)
+{
+	return &a->blame;
+}
+
+void
+sim_agent_healed(struct sim_agent *a)
+{
+	a->healed_ms = sim_now();
+}
+
+const char *
+sim_agent_id(const struct sim_agent *a)
+{
+	return a->id;
+}
+
+void
+sim_agent_forget_id(struct sim_agent *a)
+{
+	a->id[0] = 0;
+}
+
+/* ---- oracles ---- */
+
+/* The name keeps its tunnel_id. */
+static void
+check_id(struct sim_agent *a)
+{
+	char id[HELLO_TUNNEL_ID_BYTES + 1] = "";
+
+	memcpy(id, a->agent->tunnel_id, a->agent->ntunnel_id);
+	if (strcmp(id, a->id) == 0 || id[0] == 0)
+		return;
+	if (a->id[0] != 0)
+		sim_fail("%s: tunnel_id was %s, is %s", a->name, a->id, id);
+	memcpy(a->id, id, sizeof id);
+	sim_note("%s has tunnel_id %s", a->name, id);
+}
+
+/* How long it may take to be served again: agent.h's waits, and a dial that
+ * has to fail first. */
+static void
+check_service(struct sim_agent *a)
+{
+	uint64_t from = max_u64(max_u64(a->healed_ms, a->blame.ms),
+	    sim.relay.ms);
+	uint64_t wait = 5000 + 12000;
+
+	if (from >= a->outage_ms + 25000)
+		wait = 60000 + 12000;
+	if (sim_now() > max_u64(from, a->outage_ms) + wait)
+		sim_fail("%s is not served since %llu ms", a->name,
+		    (unsigned long long)(sim_now() - a->outage_ms));
+}
+
+static void
+exited(struct sim_agent *a)
+{
+	struct agent_stats st = agent_stats(a->agent);
+	int code = agent_exit_code(a->agent);
+
+	if (code != 0 || !a->stopping)
+		sim_fail("%s exits with %d", a->name, code);
+	if (st.streams + st.links + st.blocks_used + st.blocks_reserved > 0 ||
+	    world_fds(a->host) > 0)
+		sim_fail("%s leaves something behind", a->name);
+	sim_note("%s exits", a->name);
+	world_kill(a->host);
+	agent_gone(a);
+	if (!a->for_good)
+		a->start_ms = sim_now() + 1 + sim_below(3000);
+}
+
+void
+sim_agent_turn(struct sim_agent *a)
+{
+	if (a->agent == NULL || a->stopping)
+		blame(&a->blame, sim_now());
+	if (a->agent != NULL && agent_exit_code(a->agent) >= 0)
+		exited(a);
+	if (a->agent == NULL && a->start_ms > 0 && a->start_ms <= sim_now())
+		sim_agent_start(a);
+	if (a->agent == NULL || a->stopping)
+		return;
+	check_id(a);
+	if (agent_stats(a->agent).served) {
+		if (a->served_ms == 0)
+			sim_note("%s is served", a->name);
+		if (a->served_ms == 0)
+			a->served_ms = sim_now();
+		if (sim_now() - a->served_ms >= START_OVER_MS)
+			a->outage_ms = 0;
+		return;
+	}
+	if (a->served_ms > 0) {
+		sim_note("%s is not served any more", a->name);
+		if (max_u64(a->blame.ms, sim.relay.ms) < a->served_ms)
+			sim_fail("%s lost its session without a fault",
+			    a->name);
+	}
+	a->served_ms = 0;
+	if (a->outage_ms == 0)
+		a->outage_ms = sim_now();
+	check_service(a);
+	blame(&a->blame, sim_now());
+}
+
+bool
+sim_agent_counts(const struct sim_agent *a, struct sim_counts *n)
+{
+	const struct link *l;
+
+	if (!sim_agent_served(a))
+		return false;
+	l = pool_get(&a->agent->links, a->agent->current);
+	if (l == NULL || !l->has_tunnel)
+		return false;
+	*n = (struct sim_counts){ l->t.ring.put, l->t.ring.acked,
+		l->t.received, l->t.send_credit, l->t.recv_window,
+		l->t.recv_owed };
+	return true;
+}
+
+void
+sim_agent_free(struct sim_agent *a)
+{
+	sim_agent_kill(a);
+	for (int fd = 0; fd < FILTERS; fd++) {
+		struct way *w[2] = { &a->filters[fd].in, &a->filters[fd].out };
+
+		for (int k = 0; k < 2; k++) {
+			free(w[k]->raw.p);
+			free(w[k]->out.p);
+			free(w[k]->held.p);
+		}
+	}
+	free(a);
+}
