@@ -4,10 +4,15 @@
  * is cut where, each body arrives whole, in order, and at the right client.
  * Odd seeds have faults too: apps that break off, agents that are cut; then a
  * client may be told so, but what it gets of a body is still a prefix.
- * Every third seed has little memory: 503 is an answer then.
+ * Every third seed has little memory: 503 is an answer then. Half of them have
+ * the real agent, and an app that is a server beside it.
  * ADIT_SEED=n runs that seed alone; with ADIT_WORLD_LOG it shows the log.
  */
+#include <sys/mman.h>
+
 #include "relay_test.h"
+
+#include "agent/agent.h"
 
 enum { PEOPLE = 6, SEEDS = 12, BODY_MOST = 200 * 1024 };
 
@@ -23,7 +28,7 @@ struct want {
 };
 
 static struct want wants[PEOPLE];
-static bool faults, scarce;
+static bool faults, scarce, real;
 
 static uint64_t
 below(uint64_t n)
@@ -91,34 +96,6 @@ app_answer(struct as *s, const struct http_head *h, struct slice body)
 	free(d.p);
 }
 
-/* An app that breaks off, now that it has said something. */
-static void
-fault(void)
-{
-	struct as *s = web->streams;
-
-	if (below(150) == 0) {
-		ag_drop(web, below(2) == 0);
-		return;
-	}
-	if (web->fd < 0 && below(5) == 0)
-		ag_dial(web);
-	for (unsigned n = (unsigned)below(8); n > 0 && s != NULL; n--)
-		s = s->next;
-	if (s == NULL || s->ts.tunnel == NULL || below(6) != 0)
-		return;
-	switch (below(3)) {
-	case 0:
-		as_reset(s, (enum reset_code)(1 + below(RESET_CODES - 1)));
-		break;
-	case 1:
-		as_stop(s);
-		break;
-	default:
-		as_end(s);
-	}
-}
-
 /* The body at `in`, decoded; false if it is not whole. *n: where it ends. */
 static bool
 app_body(const struct http_head *h, struct slice in, struct dyn *out, size_t *n)
@@ -176,6 +153,214 @@ mix_app(struct as *s)
 		free(body.p);
 		if (n == SIZE_MAX)
 			return;
+	}
+}
+
+/* ---- the real agent, and the app as a server ---- */
+
+struct tcp {
+	struct as s;            /* not a stream: its bytes and its own */
+	struct tcp *next;
+	handle who;
+	int fd;
+	bool rd, wr, shut;
+};
+
+static struct tcp *tcps;
+static int tcp_listen;
+static struct world_host *agent_host, *app_host;
+static struct agent *agent;
+static struct arena agent_arena;
+
+static void
+tcp_close(struct tcp *t, bool abort_it)
+{
+	const struct io *io = world_io(app_host);
+
+	if (t->fd >= 0)
+		io->ops->close(io->ctx, t->fd, abort_it);
+	t->fd = -1;
+}
+
+static void
+tcp_turn(struct tcp *t, const struct io *io)
+{
+	uint8_t area[5000];
+	int64_t n = 1;
+
+	while (t->fd >= 0 && t->rd && !t->s.in_end) {
+		n = io_read(io, t->fd, area, sizeof area);
+		t->rd = n != IO_AGAIN;
+		t->s.in_end = n == IO_EOF;
+		if (n == IO_FAIL)
+			tcp_close(t, true);
+		if (n > 0)
+			dyn_put(&t->s.in, area, (size_t)n);
+	}
+	mix_app(&t->s);
+	while (t->fd >= 0 && t->wr && t->s.out.n > 0) {
+		n = io_write(io, t->fd, slice_of(t->s.out.p, t->s.out.n));
+		t->wr = n != IO_AGAIN;
+		if (n == IO_FAIL)
+			tcp_close(t, true);
+		dyn_drop(&t->s.out, n > 0 ? (size_t)n : 0);
+	}
+	if (t->fd >= 0 && t->s.out.n == 0 && t->s.out_end && !t->shut) {
+		io->ops->shutdown(io->ctx, t->fd);
+		t->shut = true;
+	}
+	if (t->s.in_end && t->shut)
+		tcp_close(t, false);
+}
+
+static void
+app_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	struct tcp *t = tcps;
+	struct addr peer;
+	int fd;
+
+	(void)arg;
+	while (ev->who == 1 &&
+	    (fd = io->ops->accept(io->ctx, tcp_listen, &peer)) >= 0) {
+		t = calloc(1, sizeof *t);
+		assert_non_null(t);
+		t->fd = fd;
+		t->who = tcps == NULL ? 2 : tcps->who + 1;
+		t->next = tcps;
+		tcps = t;
+		io->ops->watch(io->ctx, fd, t->who);
+	}
+	while (t != NULL && t->who != ev->who)
+		t = t->next;
+	if (t == NULL)
+		return;
+	t->rd = t->rd || (ev->flags & (EV_READ | EV_HUP)) != 0;
+	t->wr = t->wr || (ev->flags & EV_WRITE) != 0;
+}
+
+static uint64_t
+app_step(void *arg, const struct io *io)
+{
+	(void)arg;
+	for (struct tcp *t = tcps; t != NULL; t = t->next)
+		tcp_turn(t, io);
+	return UINT64_MAX;
+}
+
+static void
+agent_on_event(void *arg, const struct io *io, const struct io_event *ev)
+{
+	agent_event(arg, io, ev);
+}
+
+static uint64_t
+agent_on_step(void *arg, const struct io *io)
+{
+	return agent_step(arg, io);
+}
+
+static void
+real_begin(void)
+{
+	static struct agent_cfg cfg;
+	struct agent_plan plan;
+
+	agent_cfg_defaults(&cfg);
+	cfg.relay_host = SL(RIG_IP);
+	cfg.relay_port = 4000;
+	cfg.relay_authority = SL(RIG_MAIN);
+	cfg.relay_path = SL("/tunnel");
+	cfg.relay_url = SL("http://" RIG_MAIN);
+	secret_set(&cfg.token, SL(RIG_TOKEN));
+	cfg.name = SL("mac");
+	cfg.version = SL("0.0.0");
+	cfg.apps[0] = (struct agent_app){ .name = SL("web"),
+		.kind = APP_HTTP, .host = SL("127.0.0.1"), .port = 3000 };
+	cfg.napps = 1;
+	assert_int_equal(agent_plan(&cfg, &plan), E_OK);
+	agent_arena = (struct arena){ .cap = plan.bytes };
+	agent_arena.p = mmap(NULL, plan.bytes, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_true(agent_arena.p != MAP_FAILED);
+	tcps = NULL;
+	agent_host = world_host(g.w, "agent", A1);
+	app_host = world_process(agent_host, "app");
+	tcp_listen = world_listen(app_host, "127.0.0.1:3000");
+	world_io(app_host)->ops->watch(world_io(app_host)->ctx, tcp_listen, 1);
+	world_program(app_host, app_event, app_step, NULL);
+	assert_int_equal(agent_new(&agent, &cfg, &plan, &agent_arena,
+	    world_log(g.w), world_io(agent_host)), E_OK);
+	world_program(agent_host, agent_on_event, agent_on_step, agent);
+	for (int i = 0; i < 100 && !agent_stats(agent).served; i++)
+		rig_run(&g, 100);
+	assert_true(agent_stats(agent).served);
+}
+
+static void
+real_end(void)
+{
+	agent_stop(agent, world_io(agent_host));
+	rig_run(&g, 40000);
+	assert_int_equal(agent_exit_code(agent), 0);
+	world_kill(agent_host);
+	world_program(app_host, NULL, NULL, NULL);
+	while (tcps != NULL) {
+		struct tcp *t = tcps;
+
+		/* The agent has closed them all. */
+		assert_true(t->fd < 0 || faults);
+		tcps = t->next;
+		free(t->s.in.p);
+		free(t->s.out.p);
+		free(t);
+	}
+	munmap(agent_arena.p, agent_arena.cap);
+}
+
+static void
+real_fault(void)
+{
+	struct tcp *t = tcps;
+
+	if (below(500) == 0)
+		world_cut(g.w, g.host, agent_host);
+	for (unsigned n = (unsigned)below(8); n > 0 && t != NULL; n--)
+		t = t->next;
+	if (t != NULL && below(6) == 0)
+		tcp_close(t, below(2) == 0);
+}
+
+/* An app that breaks off, now that it has said something. */
+static void
+fault(void)
+{
+	struct as *s;
+
+	if (real) {
+		real_fault();
+		return;
+	}
+	s = web->streams;
+	if (below(150) == 0) {
+		ag_drop(web, below(2) == 0);
+		return;
+	}
+	if (web->fd < 0 && below(5) == 0)
+		ag_dial(web);
+	for (unsigned n = (unsigned)below(8); n > 0 && s != NULL; n--)
+		s = s->next;
+	if (s == NULL || s->ts.tunnel == NULL || below(6) != 0)
+		return;
+	switch (below(3)) {
+	case 0:
+		as_reset(s, (enum reset_code)(1 + below(RESET_CODES - 1)));
+		break;
+	case 1:
+		as_stop(s);
+		break;
+	default:
+		as_end(s);
 	}
 }
 
@@ -305,12 +490,20 @@ run_seed(uint64_t seed)
 	memset(wants, 0, sizeof wants);
 	faults = seed % 2 == 1;
 	scarce = seed % 3 == 0;
+	real = seed % 4 <= 1;
 	rig_init(&g, &cfg);
 	g.quiet = getenv("ADIT_SEED") == NULL;
-	go_web();
+	if (real) {
+		g.cfg.root = SL("web");
+		rig_start(&g);
+		real_begin();
+		rig_login(&g, C1);
+	} else {
+		go_web();
+		web->app = mix_app;
+	}
 	if (scarce)
 		rig_scarce(&g, 8 + (uint32_t)below(20));
-	web->app = mix_app;
 	for (int t = 0; t < 1500; t++) {
 		for (size_t i = 0; i < PEOPLE; i++)
 			turn(i);
@@ -321,8 +514,12 @@ run_seed(uint64_t seed)
 	for (size_t i = 0; i < PEOPLE; i++) {
 		done += wants[i].done;
 		free(wants[i].body.p);
+		if (real && wants[i].c != NULL)
+			cl_close(wants[i].c, true);
 	}
-	assert_true(done > 100);
+	assert_true(done > (faults ? 20 : 100));
+	if (real)
+		real_end();
 	rig_close(&g);
 }
 
