@@ -173,6 +173,35 @@ pipelined_requests_are_answered_in_order(void **state)
 	rig_close(&g);
 }
 
+static void
+an_app_with_its_own_host(void **state)
+{
+	struct cl *c;
+	struct as *s;
+
+	(void)state;
+	begin();
+	g.cfg.root = SL("web");
+	rig_start(&g);
+	web = ag_new(&g, A1, "mac");
+	web->hello.apps[0].host = SL("127.0.0.1:5173");
+	ag_dial(web);
+	rig_settle(&g);
+	rig_login(&g, C1);
+	c = cl_new(&g, C1, NULL);
+	cl_put(c, req("GET /", "Origin: http://" RIG_MAIN "\r\n"));
+	s = asked(1);
+	assert_true(as_has(s, "\r\nHost: 127.0.0.1:5173\r\n"));
+	assert_true(as_has(s, "\r\nOrigin: http://127.0.0.1:5173\r\n"));
+	assert_true(as_has(s, "\r\nX-Forwarded-Host: " RIG_MAIN "\r\n"));
+	as_say(s, "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:5173/x\r\n"
+	    "Content-Length: 0\r\n\r\n");
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 302);
+	assert_true(cl_head_has(c, "Location: http://" RIG_MAIN "/x\r\n"));
+	rig_close(&g);
+}
+
 /* While an app thinks, one small buffer is all that is kept for later. */
 static void
 much_is_pipelined_behind_a_slow_app(void **state)
@@ -543,11 +572,21 @@ an_app_closes_its_idle_connection(void **state)
 	rig_settle(&g);
 	assert_int_equal(exchange(c, "GET /7", OK2), 200);
 	assert_int_equal(web->nstreams, 5);
+	/* Nor one whose app said so while it answered. */
+	cl_put(c, req("GET /7a", ""));
+	rig_settle(&g);
+	as_stop(ag_stream(web, 5));
+	rig_settle(&g);
+	as_say(ag_stream(web, 5), OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(exchange(c, "GET /7b", OK2), 200);
+	assert_int_equal(web->nstreams, 6);
 	/* Nor one that said more than it was asked for. */
 	assert_int_equal(exchange(c, "GET /8", OK2 "HTTP/1.1 200 OK\r\n"),
 	    200);
 	assert_int_equal(exchange(c, "GET /9", OK2), 200);
-	assert_int_equal(web->nstreams, 6);
+	assert_int_equal(web->nstreams, 7);
 	rig_close(&g);
 }
 
@@ -1520,6 +1559,7 @@ main(void)
 		cmocka_unit_test(one_stream_for_one_app),
 		cmocka_unit_test(one_stream_for_one_address_behind_a_proxy),
 		cmocka_unit_test(pipelined_requests_are_answered_in_order),
+		cmocka_unit_test(an_app_with_its_own_host),
 		cmocka_unit_test(much_is_pipelined_behind_a_slow_app),
 		cmocka_unit_test(thousands_of_pipelined_requests),
 		cmocka_unit_test(a_body_by_length),

@@ -301,12 +301,15 @@ go_sites(bool https)
 }
 
 /* The way from an app's site through the login and back, by hand. `p` are
- * the proxy's fields. Afterwards the session of the app's site is in `out`. */
+ * the proxy's fields. Afterwards the session of the app's site is in `out`,
+ * and the main site's in main_cookie. */
+static char main_cookie[2000];
+
 static void
 hand_over(struct cl *c, const char *p, const char *scheme, const char *prefix,
     char *out, size_t cap)
 {
-	char nonce[300], at[3000], main_cookie[1500], fields[3000], name[40];
+	char nonce[300], at[3000], fields[5000], name[40];
 
 	snprintf(fields, sizeof fields, "%s" NAVIGATE, p);
 	assert_int_equal(get(c, "web.apps.test", "/deep?x=1", fields), 303);
@@ -384,6 +387,48 @@ a_session_is_handed_to_an_apps_site(void **state)
 	    200);
 	assert_int_equal(get(c, "web.apps.test", "/_adit/api/auth/check",
 	    mine), 401);
+	assert_int_equal(get(c, "relay.test", "/_adit/api/auth/check",
+	    main_cookie), 401);
+	/* And the other way round. */
+	hand_over(c, "", "http", "", mine, sizeof mine);
+	assert_int_equal(get(c, "web.apps.test", "/_adit/api/auth/check",
+	    mine), 200);
+	assert_int_equal(post(c, "relay.test", "/_adit/logout", main_cookie,
+	    ""), 200);
+	assert_int_equal(get(c, "web.apps.test", "/_adit/api/auth/check",
+	    mine), 401);
+	rig_close(&g);
+}
+
+/* The password came in pieces and was kept until it was whole. */
+static void
+nothing_of_a_login_is_left(void **state)
+{
+	static const char body[] = "password=" "Correct-Horse-7" "&next=%2F";
+	struct cl *c;
+	const char *token;
+	size_t n;
+
+	(void)state;
+	begin_web();
+	c = cl_new(&g, C2, NULL);
+	cl_put(c, "POST /_adit/login HTTP/1.1\r\n" HOST FORM
+	    "Content-Length: 33\r\n\r\n");
+	assert_int_equal(sizeof body - 1, 33);
+	for (const char *p = body; *p != 0; p++) {
+		cl_putn(c, p, 1);
+		rig_run(&g, 2);
+	}
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 401);
+	assert_int_equal(g.r->small.used, 0);
+	n = g.r->small.fresh * g.r->small.item_bytes;
+	assert_null(memmem(g.r->small.items, n, "Correct-Horse", 13));
+	assert_int_equal(post(c, RIG_MAIN, LOGIN, "", JSON_LOGIN), 200);
+	token = cookie(c, "adit") + strlen("Cookie: adit=");
+	assert_null(memmem(g.r->small.items, n, RIG_PASSWORD,
+	    strlen(RIG_PASSWORD)));
+	assert_null(memmem(g.r->small.items, n, token, 60));
 	rig_close(&g);
 }
 
@@ -800,6 +845,7 @@ main(void)
 		cmocka_unit_test(guesses_have_a_rate),
 		cmocka_unit_test(what_is_no_login),
 		cmocka_unit_test(a_session_is_handed_to_an_apps_site),
+		cmocka_unit_test(nothing_of_a_login_is_left),
 		cmocka_unit_test(behind_https_cookies_are_host_only),
 		cmocka_unit_test(codes_expire_and_go_only_to_known_sites),
 		cmocka_unit_test(app_ports_have_their_own_cookies),
