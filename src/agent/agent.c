@@ -33,6 +33,7 @@ agent_cfg_defaults(struct agent_cfg *cfg)
 		.relay_path = SL("/tunnel"),
 		.memory_bytes = MEMORY_USUAL,
 		.connect_ms = 10000,
+		.grace_ms = GRACE_MS,
 		.drain_ms = 10000,
 		.version = SL("0"),
 	};
@@ -165,9 +166,29 @@ agent_new(struct agent **out, const struct agent_cfg *cfg,
 
 /* ---- when to dial again: agent.h has the rule ---- */
 
+static bool
+any_parked(struct agent *g)
+{
+	for (uint32_t i = 0; i < LINKS; i++) {
+		struct link *l = pool_at(&g->links, i);
+
+		if (pool_live(&g->links, i) && l->state == LINK_PARKED)
+			return true;
+	}
+	return false;
+}
+
+/* Is there something to dial for, and nobody at it? */
+static bool
+wants_dial(struct agent *g)
+{
+	return g->exit_code < 0 && g->dial == HANDLE_NONE &&
+	    ((g->current == HANDLE_NONE && !g->stopping) || any_parked(g));
+}
+
 /* The wait before the next dial of this outage, and count it. */
 static uint64_t
-next_wait(struct agent *g, uint64_t outage_ms)
+next_wait(struct agent *g, uint64_t outage_ms, bool parked)
 {
 	uint64_t ms;
 
@@ -175,13 +196,13 @@ next_wait(struct agent *g, uint64_t outage_ms)
 		g->quick = 1;
 		return 0;
 	}
-	if (outage_ms < AGENT_GRACE_MS) {
+	if (parked || outage_ms < AGENT_GRACE_MS) {
 		unsigned k = g->quick - 1;
 
 		ms = min_u64((uint64_t)WAIT_FIRST_MS << k, WAIT_QUICK_MS);
 		if (k < 10)
 			g->quick++;
-		if (g->had_session)
+		if (g->had_session || parked)
 			ms = min_u64(ms, WAIT_PARKED_MS);
 		return ms;
 	}
@@ -195,18 +216,28 @@ void
 agent_retry(struct agent *g)
 {
 	const struct io *io = g->io;
+	bool parked = any_parked(g);
 	uint64_t ms;
 	uint32_t r;
 
-	if (g->stopping || g->exit_code >= 0)
+	if (!wants_dial(g))
 		return;
-	assert(g->dial == HANDLE_NONE && g->current == HANDLE_NONE);
-	ms = next_wait(g, io->now_ms - g->outage_ms);
+	ms = next_wait(g, io->now_ms - g->outage_ms, parked);
 	io_random(io, &r, sizeof r);
 	ms -= (ms / 4) * (r >> 16) >> 16;
+	if (g->retry.pos != 0 && g->retry.due_ms <= io->now_ms + ms)
+		return;
 	LOGF(g->log, LOG_INFO, "agent", "retry", log_u("in_ms", ms));
 	timer_set(&g->timers, &g->retry, (handle)KIND_SELF << 56,
 	    io->now_ms + ms);
+}
+
+void
+agent_retry_now(struct agent *g)
+{
+	if (wants_dial(g))
+		timer_set(&g->timers, &g->retry, (handle)KIND_SELF << 56,
+		    g->io->now_ms);
 }
 
 void
@@ -320,7 +351,7 @@ stop_now(struct agent *g)
 
 		if (!pool_live(&g->links, i) || l->state == LINK_CLOSING)
 			continue;
-		if (l->has_tunnel)
+		if (l->state >= LINK_HELLO && !link_waits(l))
 			link_close(l, CLOSE_DONE);
 		else
 			link_free(l, true);
@@ -401,6 +432,8 @@ agent_stop(struct agent *g, const struct io *io)
 			continue;
 		if (l->state == LINK_LIVE)
 			link_goaway(l, g->cfg->drain_ms);
+		else if (link_waits(l))
+			link_goaway_parked(l, g->cfg->drain_ms);
 		else if (l->state == LINK_HELLO)
 			link_close(l, CLOSE_DONE);
 		else if (l->state < LINK_HELLO)
@@ -411,6 +444,7 @@ agent_stop(struct agent *g, const struct io *io)
 	else
 		timer_set(&g->timers, &g->stop, (handle)KIND_SELF << 56,
 		    io->now_ms + g->cfg->drain_ms);
+	agent_retry_now(g);
 	leave(g);
 }
 
@@ -423,8 +457,10 @@ agent_exit_code(const struct agent *g)
 struct agent_stats
 agent_stats(const struct agent *g)
 {
+	const struct link *l = pool_get(&g->links, g->current);
+
 	return (struct agent_stats){
-		.served = g->current != HANDLE_NONE,
+		.served = l != NULL && l->state == LINK_LIVE,
 		.waiting = g->retry.pos != 0,
 		.streams = g->conns.used,
 		.links = g->links.used,

@@ -16,6 +16,12 @@
  *     5 s, 10 s, 20 s, 40 s, 60 s, 60 s ...  after that,
  * each shortened by a random part of up to a quarter. The log line "retry"
  * tells the wait that came out. A go-away begins a dial in the same way.
+ *
+ * A session whose connection is cut is parked: its streams and the apps'
+ * connections stay, and the dials are for resuming it, never more than 2 s
+ * apart, until grace_ms have passed. What the relay says it does not know is
+ * over at once. One dial is under way at a time; where several sessions wait
+ * (draining ones do, too), each has its turn.
  */
 #ifndef ADIT_AGENT_AGENT_H
 #define ADIT_AGENT_AGENT_H
@@ -32,6 +38,8 @@ enum {
 	AGENT_GRACE_MS = 30000,         /* of quick retries */
 	AGENT_RESOLVE_MS = 10000,       /* for the relay's name */
 	AGENT_CONNECT_MS = 10000,       /* for all its addresses together */
+	AGENT_PARKED_MS = 2000,         /* the same while a session waits, */
+	AGENT_PARKED_STEP_MS = 5000,    /* and for each step after that */
 	AGENT_ADDRESS_MS = 2500,        /* for one while others are left */
 	AGENT_SECURE_MS = 10000,        /* for the TLS handshake */
 	AGENT_UPGRADE_MS = 10000,       /* for the answer to the handshake */
@@ -45,6 +53,7 @@ enum {
 /* A connection to the relay. Edges: any to itself is not one. */
 #define LINK_STATE_LIST(X)                                              \
 	X(FREE,       "no connection")                                  \
+	X(PARKED,     "cut: the session waits for a dial to resume it") \
 	X(RESOLVING,  "the relay's name is being looked up")            \
 	X(CONNECTING, "TCP, one address after the other")               \
 	X(PROXYING,   "the proxy was asked for a connection")           \
@@ -81,7 +90,18 @@ enum link_state { LINK_STATE_LIST(X) LINK_STATES };
 	X(LIVE,        FREE,        "cut, dead")                        \
 	X(DRAINING,    CLOSING,     "drained, late, closed, protocol error") \
 	X(DRAINING,    FREE,        "cut, dead")                        \
-	X(CLOSING,     FREE,        "the relay closed, or late")
+	X(CLOSING,     FREE,        "the relay closed, or late")        \
+	X(HELLO,       PARKED,      "cut, or not resumed now")          \
+	X(LIVE,        PARKED,      "cut, dead")                        \
+	X(DRAINING,    PARKED,      "cut, dead")                        \
+	X(PARKED,      RESOLVING,   "a dial to resume it begins")       \
+	X(PARKED,      FREE,        "expired, stopped")                 \
+	X(RESOLVING,   PARKED,      "that dial failed; so below")       \
+	X(CONNECTING,  PARKED,      "")                                 \
+	X(PROXYING,    PARKED,      "")                                 \
+	X(SECURING,    PARKED,      "")                                 \
+	X(UPGRADING,   PARKED,      "")                                 \
+	X(HELLO,       DRAINING,    "resumed, and it was draining")
 
 /* A stream's connection to an app. */
 #define CONN_STATE_LIST(X)                                              \
@@ -136,6 +156,7 @@ struct agent_cfg {
 	uint64_t memory_bytes;
 	uint32_t max_streams;           /* 0: computed */
 	uint32_t connect_ms;            /* to an app */
+	uint32_t grace_ms;              /* for a cut session; 0: it ends */
 	uint32_t drain_ms;              /* requests in flight at SIGTERM */
 	struct slice version;
 };

@@ -28,7 +28,7 @@ dial_failed(struct link *l, const char *why)
 
 	LOGF(g->log, LOG_WARN, "agent", "dial failed",
 	    log_s("relay", g->cfg->relay_url), log_c("why", why));
-	link_free(l, true);
+	link_unplug(l);
 	agent_retry(g);
 }
 
@@ -93,21 +93,54 @@ static void
 dial_connect(struct link *l)
 {
 	link_to(l, LINK_CONNECTING);
-	l->connect_by_ms = l->g->io->now_ms + AGENT_CONNECT_MS;
+	l->connect_by_ms = l->g->io->now_ms +
+	    (l->has_tunnel ? AGENT_PARKED_MS : AGENT_CONNECT_MS);
 	dial_next(l);
+}
+
+/*
+ * What to dial for: of the sessions that wait, and a new one if there is no
+ * current one, what was tried longest ago; the current one first.
+ */
+static struct link *
+dial_link(struct agent *g)
+{
+	struct link *best = NULL;
+
+	for (uint32_t i = 0; i < LINKS; i++) {
+		struct link *l = pool_at(&g->links, i);
+
+		if (pool_live(&g->links, i) && l->state == LINK_PARKED &&
+		    (best == NULL || l->tried < best->tried ||
+		    (l->tried == best->tried &&
+		    g->current == pool_handle(&g->links, l))))
+			best = l;
+	}
+	if (best == NULL || (g->current == HANDLE_NONE && !g->stopping &&
+	    g->new_tried <= best->tried)) {
+		best = link_new(g);
+		g->new_tried = g->dials;
+	}
+	best->tried = g->dials;
+	return best;
 }
 
 void
 dial_start(struct agent *g)
 {
 	const struct io *io = g->io;
-	struct link *l = link_new(g);
-	handle who = pool_handle(&g->links, l);
-	struct addr *a = &l->addrs[0];
+	struct link *l;
+	struct addr *a;
+	handle who;
 
-	assert(g->dial == HANDLE_NONE && g->current == HANDLE_NONE);
-	g->dial = who;
+	assert(g->dial == HANDLE_NONE);
 	g->dials++;
+	l = dial_link(g);
+	who = pool_handle(&g->links, l);
+	a = &l->addrs[0];
+	g->dial = who;
+	l->naddrs = l->addr = 0;
+	l->why = NULL;
 	link_to(l, LINK_RESOLVING);
 	if (addr_parse_ip(a, dial_host(g))) {
 		a->port = dial_port(g);
@@ -172,6 +205,8 @@ await(struct link *l, enum link_state next, uint64_t ms)
 	struct agent *g = l->g;
 
 	link_to(l, next);
+	if (l->has_tunnel)
+		ms = min_u64(ms, AGENT_PARKED_STEP_MS);
 	timer_set(&g->timers, &l->timer, pool_handle(&g->links, l),
 	    g->io->now_ms + ms);
 }
@@ -355,7 +390,7 @@ answered_other(struct link *l)
 	LOGF(g->log, LOG_WARN, "agent", "dial failed",
 	    log_s("relay", g->cfg->relay_url), log_u("status", status),
 	    log_c("why", status_hint(status)));
-	link_free(l, true);
+	link_unplug(l);
 	agent_retry(g);
 }
 

@@ -40,6 +40,8 @@ enum link_verdict {
 	VERDICT_REFUSED,        /* for good: exit code 3 */
 	VERDICT_REPLACED,       /* exit code 4 */
 	VERDICT_BAD,            /* malformed welcome */
+	VERDICT_GONE,           /* the session to resume is not known */
+	VERDICT_PARKED,         /* it is not resumed now, but perhaps later */
 };
 
 struct link {
@@ -57,7 +59,14 @@ struct link {
 	bool has_tunnel;
 	bool can_read, can_write;       /* no IO_AGAIN since the last event */
 	bool shut;                      /* CLOSING: all is written */
-	uint64_t live_ms;               /* welcomed at */
+	uint64_t live_ms;               /* welcomed, or resumed, at */
+	/* The session, while there is one to resume: */
+	uint8_t session[HELLO_SESSION_CHARS];
+	uint8_t secret[HELLO_SECRET_BYTES];
+	uint64_t attempt;               /* of the last hello that resumes */
+	uint64_t parked_ms;
+	uint64_t tried;                 /* its last dial; 0: none since then */
+	bool drains;                    /* a go-away went or came */
 	uint64_t serial;                /* larger is younger */
 };
 
@@ -116,8 +125,9 @@ struct agent {
 	struct app apps[HELLO_APPS_MAX];
 
 	handle dial;                    /* RESOLVING .. HELLO, or none */
-	handle current;                 /* LIVE, or none */
+	handle current;                 /* LIVE or parked, or none */
 	uint64_t serial, dials;
+	uint64_t new_tried;             /* the last dial for a new session */
 	uint32_t grown;                 /* blocks of windows that grew */
 	struct gather gather;
 
@@ -157,8 +167,10 @@ app_handle(size_t i)
 /* The end, with this exit code; everything is closed when the present call
  * returns to the world. */
 void agent_finish(struct agent *g, int exit_code);
-/* No session: dial again after the wait that is due. */
+/* Dial again after the wait that is due, if there is a reason to. */
 void agent_retry(struct agent *g);
+/* The same without a wait. */
+void agent_retry_now(struct agent *g);
 /* A session ended that began at live_ms. */
 void agent_served(struct agent *g, uint64_t live_ms);
 
@@ -168,6 +180,8 @@ void link_to(struct link *l, enum link_state next);
 struct link *link_new(struct agent *g);
 /* Close and forget; its streams are reset. `abort`: at once. */
 void link_free(struct link *l, bool abort);
+/* Its connection, or its dial, failed: keep the session if there is one. */
+void link_unplug(struct link *l);
 /* The handshake is done, `rest` is what came behind it. */
 void link_begin(struct link *l, struct slice rest);
 void link_event(struct link *l, uint32_t flags);
@@ -177,6 +191,10 @@ void link_timer(struct link *l);
 uint64_t link_turn(struct link *l);
 /* Send a go-away and drain. */
 void link_goaway(struct link *l, uint32_t deadline_ms);
+/* The same for one that waits to be resumed, if it has streams. */
+void link_goaway_parked(struct link *l, uint32_t deadline_ms);
+/* Does a session wait for this link's connection? */
+bool link_waits(const struct link *l);
 /* Send a Close and wait a moment for the relay's. */
 void link_close(struct link *l, enum close_code code);
 

@@ -7,6 +7,11 @@
  * both sides stand still at full rings). Per turn it reads and writes at most
  * TURN_BYTES; what is left over makes the next turn come at once, after the
  * other sockets had theirs.
+ *
+ * When the connection is cut the link is PARKED: the tunnel keeps the session,
+ * and the same link dials again (dial.c) and says hello with what proves that
+ * the session is its own. What has become of the apps' connections meanwhile
+ * waits in the tunnel; they themselves do not notice.
  */
 #include "agent/inside.h"
 
@@ -63,14 +68,16 @@ link_new(struct agent *g)
 
 	for (uint32_t i = 0; i < LINKS && l == NULL; i++) {
 		struct link *o = pool_at(&g->links, i);
+		bool closing = o->state == LINK_CLOSING;
 
 		if (old == NULL ||
-		    (o->state == LINK_CLOSING && old->state != LINK_CLOSING) ||
-		    (o->state == old->state && o->serial < old->serial))
+		    (closing && old->state != LINK_CLOSING) ||
+		    (closing == (old->state == LINK_CLOSING) &&
+		    o->serial < old->serial))
 			old = o;
 	}
 	if (l == NULL) {
-		assert(old->state >= LINK_DRAINING);
+		assert(old->drains || old->state == LINK_CLOSING);
 		link_free(old, true);
 		l = pool_take(&g->links);
 	}
@@ -80,6 +87,19 @@ link_new(struct agent *g)
 	l->serial = ++g->serial;
 	l->hash = g->hashes + (size_t)pool_index(&g->links, l) * g->hash_n;
 	return l;
+}
+
+/* The dial is over, if it is this one's: it may have left a token behind. */
+static void
+dial_over(struct link *l)
+{
+	struct agent *g = l->g;
+
+	if (g->dial != link_handle(l))
+		return;
+	g->dial = HANDLE_NONE;
+	wipe(g->ask.p, g->ask.n);
+	buf_reset(&g->ask);
 }
 
 void
@@ -95,15 +115,58 @@ link_free(struct link *l, bool abort)
 	if (l->fd >= 0)
 		io->ops->close(io->ctx, l->fd, abort);
 	timer_stop(&g->timers, &l->timer);
-	if (g->dial == who) {
-		g->dial = HANDLE_NONE;
-		wipe(g->ask.p, g->ask.n);
-		buf_reset(&g->ask);
-	}
+	dial_over(l);
 	if (g->current == who)
 		g->current = HANDLE_NONE;
+	wipe(l->secret, sizeof l->secret);
 	link_to(l, LINK_FREE);
 	pool_give(&g->links, l);
+}
+
+bool
+link_waits(const struct link *l)
+{
+	return l->has_tunnel && (tunnel_state(&l->t) == TUNNEL_PARKED ||
+	    tunnel_state(&l->t) == TUNNEL_RESUMING);
+}
+
+/*
+ * Nothing more is read from the connection, it is closed, and what was received
+ * is fixed: in this order, before anybody dials. False: no session to keep.
+ */
+static bool
+link_park(struct link *l)
+{
+	struct agent *g = l->g;
+	const struct io *io = g->io;
+	bool was = link_waits(l) && l->parked_ms > 0;
+
+	if (!l->has_tunnel || !tunnel_park(&l->t, io->now_ms))
+		return false;
+	if (l->state == LINK_LIVE)
+		agent_served(g, l->live_ms);
+	if (l->fd >= 0)
+		io->ops->close(io->ctx, l->fd, true);
+	l->fd = -1;
+	l->can_read = l->can_write = false;
+	timer_stop(&g->timers, &l->timer);
+	dial_over(l);
+	/* One that was welcomed and not confirmed is as good as confirmed. */
+	if (g->current == HANDLE_NONE && !l->drains)
+		g->current = link_handle(l);
+	if (!was) {
+		l->parked_ms = io->now_ms;
+		l->tried = 0;
+	}
+	link_to(l, LINK_PARKED);
+	return true;
+}
+
+void
+link_unplug(struct link *l)
+{
+	if (!link_park(l))
+		link_free(l, true);
 }
 
 /* The link does not count any more: dial again if it was the one. */
@@ -115,9 +178,12 @@ link_retire(struct link *l)
 
 	if (g->current != who && g->dial != who)
 		return;
-	if (g->current == who)
+	if (g->current == who && l->state >= LINK_LIVE)
 		agent_served(g, l->live_ms);
-	g->current = g->dial = HANDLE_NONE;
+	if (g->current == who)
+		g->current = HANDLE_NONE;
+	if (g->dial == who)
+		g->dial = HANDLE_NONE;
 	agent_retry(g);
 }
 
@@ -150,9 +216,15 @@ log_end(const struct link *l, const char *why, unsigned code)
 static void
 link_lost(struct link *l, const char *why)
 {
+	struct agent *g = l->g;
+
 	log_end(l, why, 0);
-	link_retire(l);
-	link_free(l, true);
+	if (link_park(l)) {
+		agent_retry(g);
+	} else {
+		link_retire(l);
+		link_free(l, true);
+	}
 }
 
 /* The session is over; a Close still has to leave, the relay to agree. */
@@ -211,8 +283,16 @@ static void
 refused(struct link *l, struct slice code)
 {
 	struct agent *g = l->g;
+	bool resuming = tunnel_state(&l->t) == TUNNEL_RESUMING;
 
-	if (slice_eq(code, SL("replaced"))) {
+	if (resuming && (slice_eq(code, SL("unknown-session")) ||
+	    slice_eq(code, SL("proof")))) {
+		l->verdict = VERDICT_GONE;
+		LOGF(g->log, LOG_WARN, "agent", "session lost: the relay does "
+		    "not resume it", log_s("code", code),
+		    log_u("streams", tunnel_stats(&l->t).streams));
+		tunnel_close(&l->t, CLOSE_DONE);
+	} else if (slice_eq(code, SL("replaced"))) {
 		l->verdict = VERDICT_REPLACED;
 	} else if (slice_eq(code, SL("name"))) {
 		l->verdict = VERDICT_REFUSED;
@@ -220,11 +300,43 @@ refused(struct link *l, struct slice code)
 		    "credential's agent has this name; choose another one "
 		    "(--name)", log_s("name", g->cfg->name));
 	} else {
-		l->verdict = VERDICT_LATER;
+		l->verdict = resuming ? VERDICT_PARKED : VERDICT_LATER;
 		LOGF(g->log, LOG_WARN, "agent", "not accepted now",
 		    log_s("code", code));
-		tunnel_close(&l->t, CLOSE_DONE);
+		if (!resuming)
+			tunnel_close(&l->t, CLOSE_DONE);
 	}
+}
+
+/* What a later hello needs to go on with the session. */
+static void
+keep_session(struct link *l, const struct welcome *w)
+{
+	assert(w->session.n == sizeof l->session);
+	memcpy(l->session, w->session.p, sizeof l->session);
+	memcpy(l->secret, w->secret, sizeof l->secret);
+	l->attempt = 0;
+}
+
+/* The session goes on: first with what the relay did not get. */
+static void
+link_resumed(struct link *l, uint64_t received)
+{
+	struct agent *g = l->g;
+
+	if (tunnel_resumed(&l->t, received) != E_OK) {
+		l->verdict = VERDICT_BAD;
+		return;
+	}
+	if (l->state == LINK_HELLO)
+		link_to(l, l->drains ? LINK_DRAINING : LINK_LIVE);
+	g->dial = HANDLE_NONE;
+	l->live_ms = g->io->now_ms;
+	LOGF(g->log, LOG_INFO, "agent", "resumed",
+	    log_u("in_ms", l->live_ms - l->parked_ms),
+	    log_u("streams", tunnel_stats(&l->t).streams));
+	l->parked_ms = 0;
+	agent_retry_now(g);
 }
 
 static void
@@ -239,9 +351,16 @@ link_hello(void *owner, struct slice json)
 		refused(l, w.code);
 		return;
 	}
-	if (e != E_OK || w.resumed || w.tunnel_id.n != sizeof g->tunnel_id) {
+	if (e != E_OK || w.tunnel_id.n != sizeof g->tunnel_id ||
+	    w.resumed != (tunnel_state(&l->t) == TUNNEL_RESUMING) ||
+	    (w.resumed && !slice_eq(w.session, slice_of(l->session,
+	    sizeof l->session)))) {
 		l->verdict = VERDICT_BAD;
 		tunnel_close(&l->t, CLOSE_PROTOCOL);
+		return;
+	}
+	if (w.resumed) {
+		link_resumed(l, w.received);
 		return;
 	}
 	tunnel_welcomed(&l->t, &w.limits);
@@ -253,6 +372,7 @@ link_hello(void *owner, struct slice json)
 		LOGF(g->log, LOG_INFO, "agent", "welcomed",
 		    log_s("url", w.urls[i]));
 	keep_id(g, w.tunnel_id);
+	keep_session(l, &w);
 	wipe(w.secret, sizeof w.secret);
 }
 
@@ -270,6 +390,7 @@ link_confirmed(void *owner)
 	g->start = false;
 	LOGF(g->log, LOG_INFO, "agent", "accepted", log_s("name", g->cfg->name),
 	    log_s("tunnel_id", slice_of(g->tunnel_id, g->ntunnel_id)));
+	agent_retry_now(g);
 }
 
 static void
@@ -278,6 +399,7 @@ link_goes_away(void *owner, enum goaway_reason reason, uint32_t deadline_ms)
 	struct link *l = owner;
 	struct agent *g = l->g;
 
+	l->drains = true;
 	if (l->state != LINK_LIVE)
 		return;         /* it drains already */
 	LOGF(g->log, LOG_INFO, "agent", "the relay goes away",
@@ -308,8 +430,10 @@ end_reason(const struct link *l, enum err e)
 
 	if (l->verdict == VERDICT_BAD)
 		return "the welcome is malformed";
-	if (l->verdict == VERDICT_LATER)
+	if (l->verdict == VERDICT_LATER || l->verdict == VERDICT_PARKED)
 		return "refused for now";
+	if (l->verdict == VERDICT_GONE)
+		return "the relay does not know the session";
 	if (e == E_TIMEOUT)
 		return l->state == LINK_HELLO ? "no welcome in time" :
 		    l->state == LINK_DRAINING ? "its time is over" :
@@ -320,6 +444,18 @@ end_reason(const struct link *l, enum err e)
 		return "all is done";
 	return tunnel_close_final(code) ? "the relay ended the session" :
 	    "something on the way closed the connection";
+}
+
+/* The answer to a Close that was a cut, if the socket takes it. */
+static void
+last_words(struct link *l)
+{
+	const struct io *io = l->g->io;
+	size_t n = tunnel_wants(&l->t, io->now_ms) ? tunnel_output(&l->t,
+	    io->scratch, IO_SCRATCH, io->now_ms) : 0;
+
+	if (n > 0)
+		io_write(io, l->fd, slice_of(io->scratch, n));
 }
 
 /*
@@ -345,9 +481,22 @@ link_after(struct link *l, enum err e)
 		agent_finish(g, 4);
 		return false;
 	}
-	if (e == E_OK)
+	if (e == E_OK && l->verdict != VERDICT_PARKED)
 		return true;
 	log_end(l, end_reason(l, e), tunnel_close_code(&l->t));
+	if (e == E_OK || tunnel_state(&l->t) == TUNNEL_PARKED) {
+		last_words(l);
+		l->verdict = VERDICT_NONE;
+		link_park(l);
+		agent_retry(g);
+		return false;
+	}
+	if (l->verdict == VERDICT_GONE) {
+		dial_over(l);
+		if (g->current == link_handle(l))
+			g->current = HANDLE_NONE;
+		agent_retry_now(g);     /* this dial did reach the relay */
+	}
 	if (tunnel_wants(&l->t, g->io->now_ms)) {
 		link_closing(l);
 	} else {
@@ -359,9 +508,22 @@ link_after(struct link *l, enum err e)
 
 /* ---- the beginning ---- */
 
+/* `resume`, with a proof that no other hello has. */
 static bool
-put_hello(struct agent *g, struct buf *b)
+put_resume(struct link *l, struct hello *h)
 {
+	h->resume = true;
+	h->session = slice_of(l->session, sizeof l->session);
+	h->attempt = ++l->attempt;
+	h->received = tunnel_received(&l->t);
+	return hello_proof(h->proof, l->secret, h->session, h->attempt,
+	    h->received) == E_OK;
+}
+
+static bool
+put_hello(struct link *l, struct buf *b)
+{
+	struct agent *g = l->g;
 	struct hello h = {
 		.name = g->cfg->name,
 		.version = g->cfg->version,
@@ -389,7 +551,7 @@ put_hello(struct agent *g, struct buf *b)
 			h.apps[i].host = slice_of(g->apps[i].authority,
 			    g->apps[i].nauthority);
 	}
-	return hello_put(b, &h);
+	return (!link_waits(l) || put_resume(l, &h)) && hello_put(b, &h);
 }
 
 static enum err
@@ -410,6 +572,7 @@ start_tunnel(struct link *l)
 		.ring_max = (uint32_t)min_u64(RING_MAX, RING_MIN +
 		    (uint64_t)g->plan.ring_blocks * BLOCK_BYTES),
 		.hello_ms = HELLO_DEADLINE_MS,
+		.grace_ms = g->cfg->grace_ms,
 		.hash = l->hash,
 		.hash_n = g->hash_n,
 	};
@@ -424,12 +587,16 @@ link_begin(struct link *l, struct slice rest)
 	struct agent *g = l->g;
 	const struct io *io = g->io;
 	struct buf hello = buf_of(io->scratch, HELLO_MAX);
-	enum err e = start_tunnel(l);
+	enum err e = E_OK;
 
 	timer_stop(&g->timers, &l->timer);
+	if (l->has_tunnel)
+		tunnel_rejoin(&l->t, io->now_ms);
+	else
+		e = start_tunnel(l);
 	l->has_tunnel = e == E_OK;
 	link_to(l, LINK_HELLO);
-	if (e == E_OK && !put_hello(g, &hello))
+	if (e == E_OK && !put_hello(l, &hello))
 		e = E_FULL;
 	if (e == E_OK)
 		e = tunnel_text(&l->t, buf_slice(&hello));
@@ -563,6 +730,25 @@ watch_quiet(struct link *l)
 		    g->io->now_ms + AGENT_QUIET_MS);
 }
 
+/* No connection: the session's time may be over, whatever its dial does. */
+static uint64_t
+parked_turn(struct link *l)
+{
+	struct agent *g = l->g;
+	uint64_t due;
+
+	if (!l->has_tunnel)
+		return TIMER_NEVER;
+	tunnel_step(&l->t, g->io->now_ms, &due);
+	if (tunnel_state(&l->t) != TUNNEL_CLOSED)
+		return due;
+	LOGF(g->log, LOG_WARN, "agent", "session lost: not resumed in time",
+	    log_u("after_ms", g->io->now_ms - l->parked_ms));
+	link_free(l, true);
+	agent_retry(g);
+	return g->io->now_ms;
+}
+
 uint64_t
 link_turn(struct link *l)
 {
@@ -570,7 +756,7 @@ link_turn(struct link *l)
 	uint64_t due;
 
 	if (l->state < LINK_HELLO)
-		return TIMER_NEVER;
+		return parked_turn(l);
 	if (l->state == LINK_CLOSING)
 		return closing_turn(l);
 	if (!link_read(l) || !link_after(l, tunnel_step(&l->t, io->now_ms,
@@ -603,6 +789,25 @@ link_goaway(struct link *l, uint32_t deadline_ms)
 		return;
 	tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
 	    (uint32_t)min_u64(deadline_ms, GOAWAY_MS_MAX));
+	l->drains = true;
 	link_to(l, LINK_DRAINING);
 	link_retire(l);
+}
+
+void
+link_goaway_parked(struct link *l, uint32_t deadline_ms)
+{
+	struct agent *g = l->g;
+	uint64_t due;
+
+	tunnel_step(&l->t, g->io->now_ms, &due);
+	if (!link_waits(l) || tunnel_stats(&l->t).streams == 0) {
+		link_free(l, true);
+		return;
+	}
+	tunnel_goaway(&l->t, GOAWAY_SHUTDOWN,
+	    (uint32_t)min_u64(deadline_ms, GOAWAY_MS_MAX));
+	l->drains = true;
+	if (g->current == link_handle(l))
+		g->current = HANDLE_NONE;
 }

@@ -289,7 +289,7 @@ serve_descriptors(const struct serve *s)
 	uint64_t n = KERNEL_FDS_OWN + AGENT_FDS;
 
 	if (s->has_relay)
-		n += (uint64_t)s->rplan.connections + s->rplan.agents +
+		n += (uint64_t)s->rplan.connections + s->rplan.remotes +
 		    LISTENS_MAX;
 	if (s->has_agent)
 		n += s->aplan.streams;

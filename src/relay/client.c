@@ -20,10 +20,14 @@
 
 static const uint16_t client_edges[CLIENT_STATES] = {
 	[CLIENT_IDLE] = 1 << CLIENT_HEAD | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
-	    1 << CLIENT_PROXY | 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	    1 << CLIENT_PROXY | 1 << CLIENT_WAIT | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
 	[CLIENT_HEAD] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
-	    1 << CLIENT_PROXY | 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	    1 << CLIENT_PROXY | 1 << CLIENT_WAIT | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
 	[CLIENT_ASK] = 1 << CLIENT_IDLE | 1 << CLIENT_BODY | 1 << CLIENT_PROXY |
+	    1 << CLIENT_WAIT | 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_WAIT] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_PROXY |
 	    1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
 	[CLIENT_BODY] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_FLUSH |
 	    1 << CLIENT_DEAD,
@@ -195,6 +199,26 @@ client_hold(struct client *c, enum client_state next)
 	if (!client_keep_input(c, c->r->req_in))
 		return false;
 	client_to(c, next);
+	client_arm(c);
+	return true;
+}
+
+/* Half of the buffers stay for heads that come in pieces. */
+bool
+client_wait(struct client *c)
+{
+	struct relay *r = c->r;
+	struct pool *pool = r->req_in.n > SMALL_BYTES ? &r->large : &r->small;
+
+	if (c->wait_until_ms == 0)
+		c->wait_until_ms = r->io->now_ms + AGENT_WAIT_MS;
+	if (r->io->now_ms >= c->wait_until_ms || r->stopping ||
+	    (c->in == NULL && pool->used >= pool->cap / 2) ||
+	    !client_try_keep(c, r->req_in)) {
+		c->wait_until_ms = 0;
+		return false;
+	}
+	client_to(c, CLIENT_WAIT);
 	client_arm(c);
 	return true;
 }
@@ -375,6 +399,7 @@ client_answered(struct client *c)
 	if (c->state == CLIENT_DEAD)
 		return;
 	c->served = true;
+	c->wait_until_ms = 0;
 	if (c->keep && c->body_done && !c->r->stopping) {
 		client_to(c, CLIENT_IDLE);
 		client_arm(c);
@@ -619,6 +644,10 @@ client_run(struct client *c)
 		else if (c->rd && c->s != NULL)
 			stream_ready(c->s);
 		break;
+	case CLIENT_WAIT:
+		if (c->hup)
+			client_close(c, true);
+		break;
 	case CLIENT_LINGER:
 		client_drop_input(c);
 		client_linger(c);
@@ -656,6 +685,16 @@ client_resume(struct client *c, const struct answer *a)
 		client_mark(c);
 }
 
+void
+client_retry(struct client *c)
+{
+	if (c->state != CLIENT_WAIT)
+		return;
+	client_parse(c, slice_of(c->in, c->in_n));
+	if (c->state == CLIENT_IDLE)
+		client_mark(c);
+}
+
 /* How long may nothing move in this state? TIMER_NEVER: for ever. */
 static uint64_t
 client_patience(const struct client *c)
@@ -671,6 +710,9 @@ client_patience(const struct client *c)
 	case CLIENT_BODY:
 	case CLIENT_ASK:
 		return cfg->head_ms;
+	case CLIENT_WAIT:
+		return c->wait_until_ms - min_u64(c->wait_until_ms,
+		    c->r->io->now_ms);
 	case CLIENT_PROXY:
 		if (c->out.n > 0 || (!c->body_done && !c->rd))
 			return cfg->progress_ms;
@@ -722,7 +764,8 @@ static bool
 client_is_absolute(const struct client *c)
 {
 	return c->state == CLIENT_HEAD || c->state == CLIENT_BODY ||
-	    c->state == CLIENT_LINGER || c->state == CLIENT_ASK;
+	    c->state == CLIENT_LINGER || c->state == CLIENT_ASK ||
+	    c->state == CLIENT_WAIT;
 }
 
 static void
@@ -733,7 +776,9 @@ client_expire(struct client *c)
 	LOGF(c->r->log, LOG_DEBUG, "relay", "deadline",
 	    log_u("conn", pool_index(&c->r->clients, c)),
 	    log_u("state", c->state));
-	if (c->state == CLIENT_HEAD || c->state == CLIENT_BODY) {
+	if (c->state == CLIENT_WAIT) {
+		client_retry(c);        /* it is told that nobody came */
+	} else if (c->state == CLIENT_HEAD || c->state == CLIENT_BODY) {
 		c->keep = c->body_done = false;
 		reply_error(c, &none, 408, SL("The request took too long"),
 		    SL(""));

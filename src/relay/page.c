@@ -365,7 +365,7 @@ remote_is_up(const struct relay *r, uint32_t i)
 {
 	const struct remote *l = pool_at(&r->remotes, i);
 
-	return pool_live(&r->remotes, i) && !l->dead &&
+	return pool_live(&r->remotes, i) && !l->dead && !remote_parked(l) &&
 	    l->state == REMOTE_CURRENT;
 }
 

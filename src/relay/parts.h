@@ -13,6 +13,7 @@
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
  *   remote.c   agents: upgrade, hello, names, the tunnel's socket
+ *   resume.c   sessions whose connection is cut, and the next one
  *   stop.c     stopping in order
  *   kept.c     the state that survives a restart
  */
@@ -56,6 +57,8 @@ enum {
 	ORPHAN_MS = 10 * 1000,          /* for an app to close after END */
 	LINGER_MS = 2000,               /* for a client to read the end */
 	LINGER_BYTES = 4 << 20,
+	AGENT_WAIT_MS = 3000,           /* a request, for its agent to resume */
+	REMOTES_SPARE = 2,              /* connections that come to resume */
 	SESSIONS_CACHED = 512,
 	SESSION_CHECK_MS = 60 * 1000,   /* a verdict is asked for again */
 	CODES_MAX = 64,                 /* handovers under way */
@@ -120,6 +123,7 @@ enum client_state {
 	CLIENT_IDLE,              /* no byte of a request yet */
 	CLIENT_HEAD,              /* a part of a head came */
 	CLIENT_ASK,               /* waiting for the keeper */
+	CLIENT_WAIT,              /* waiting for an agent to resume */
 	CLIENT_BODY,              /* reading a body for the relay itself */
 	CLIENT_PROXY,             /* a request is with an app */
 	CLIENT_WS,                /* a WebSocket of an app */
@@ -164,6 +168,7 @@ struct client {
 	uint32_t out_blocks;    /* reserved for `out` */
 	struct http_scan scan;
 	uint32_t ask_seq;
+	uint64_t wait_until_ms; /* CLIENT_WAIT; 0: it did not wait yet */
 	struct chain out;       /* bytes for the client */
 	struct rstream *s;      /* its stream, or NULL */
 	uint64_t session;       /* id of the session a stream runs under */
@@ -250,9 +255,10 @@ enum remote_state {
 	REMOTE_STATES
 };
 
-struct remote {                           /* an agent's connection */
+/* An agent's session and, unless it is parked, its connection. */
+struct remote {
 	struct relay *r;
-	int fd;
+	int fd;                         /* -1: parked */
 	uint8_t state;
 	bool rd, wr, dead;
 	struct addr peer;
@@ -265,6 +271,14 @@ struct remote {                           /* an agent's connection */
 	struct name tunnel_id;
 	struct name version;
 	uint8_t instance[16];
+	struct name session;            /* its id */
+	uint8_t secret[HELLO_SECRET_BYTES];
+	uint64_t attempt;               /* the last one that resumed it */
+	uint64_t parked_ms;
+	uint32_t limit;                 /* of streams, as the welcome said */
+	/* What a hello asked for that is a good one: resume that session, */
+	handle resumes;
+	uint64_t received;              /* of which the agent has so much. */
 	bool start;
 	uint16_t napps;
 	struct tunnel t;
@@ -333,7 +347,7 @@ struct relay {
 	struct listener listeners[LISTENS_MAX];
 	struct peer **peer_hash;
 	uint32_t peer_hash_n;
-	struct tunnel_stream **remote_hash;       /* plan.agents tables */
+	struct tunnel_stream **remote_hash;       /* plan.remotes tables */
 	uint32_t remote_hash_n;
 	uint8_t *area;                  /* AREA_BYTES: heads, pages */
 	struct http_field *fields;      /* HTTP_FIELDS_MAX */
@@ -363,6 +377,8 @@ struct relay {
 	bool stopping;                  /* readiness is denied, agents told */
 	bool cut;                       /* and the time for that is over */
 	bool kept_changed;
+	bool wake;                      /* look at those in CLIENT_WAIT again */
+	uint32_t spare;                 /* blocks for who comes to resume */
 	uint64_t stop_at_ms;
 	uint64_t requests;
 };
@@ -390,6 +406,11 @@ bool client_keep_input(struct client *c, struct slice s);
 bool client_try_keep(struct client *c, struct slice s);
 /* Keep all of the request being looked at, to look at it again. */
 bool client_hold(struct client *c, enum client_state next);
+/* Its app's session is parked: hold the request for a while. False: it has
+ * waited long enough, or there is no room to wait. */
+bool client_wait(struct client *c);
+/* Look at a request that waits again. */
+void client_retry(struct client *c);
 /* Send: at once if it can be, the rest waits in c->out. False if the
  * connection broke or memory is short; then it is closed. */
 bool client_send(struct client *c, struct slice s);
@@ -564,6 +585,32 @@ void remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
 struct remote *remote_find_app(struct relay *r, struct slice name,
     uint16_t *index);
 bool remote_any(const struct relay *r);
+/* Its connection is gone; it may come back. */
+static inline bool
+remote_parked(const struct remote *l)
+{
+	return l->fd < 0;
+}
+void remote_refuse(struct remote *l, struct slice code);
+/* Put the welcome of l, but for what *w says already, in r->area. */
+struct slice remote_put_welcome(struct remote *l, struct welcome *w);
+
+/* resume.c */
+/* The connection of l is gone: close it and keep the session, if that can be
+ * resumed; false, and l is unchanged, if not. */
+bool resume_park(struct remote *l, const char *why, bool abort);
+/* The hello of l asks to resume: find that session and check the proof. It is
+ * refused, or l->resumes is set. */
+void resume_asked(struct remote *l, const struct hello *hello);
+/* The engine has returned from that hello: the session takes l's connection,
+ * l is dead. */
+void resume_take(struct remote *l);
+/* Is there a session that waits? */
+bool resume_awaited(const struct relay *r);
+/* Blocks stay reserved for one connection that comes to resume, whatever else
+ * is short: take them (again) if they are there; or have them back to use. */
+void resume_keep_spare(struct relay *r);
+bool resume_use_spare(struct relay *r);
 
 /* stop.c */
 void relay_cut(struct relay *r);

@@ -5,7 +5,8 @@
  *
  * A connection costs its record; a head that comes in pieces takes a small or
  * a large buffer; a stream needs its window in blocks, reserved when it is
- * opened; an agent needs its ring's floor. What is left over after the fixed
+ * opened; an agent needs its ring's floor, and so does one that comes to resume
+ * its session. What is left over after the fixed
  * parts is blocks: they are streams, and windows that grow.
  */
 #include "relay/parts.h"
@@ -26,6 +27,7 @@ relay_cfg_defaults(struct relay_cfg *cfg)
 	*cfg = (struct relay_cfg){
 		.memory_bytes = (uint64_t)48 << 20,
 		.head_ms = 10 * 1000,
+		.grace_ms = GRACE_MS,
 		.hello_ms = HELLO_DEADLINE_MS,
 		.first_byte_ms = 600 * 1000,
 		.progress_ms = 120 * 1000,
@@ -40,12 +42,12 @@ tables_bytes(const struct relay_plan *p)
 {
 	return arena_bytes(sizeof(struct relay), 64) +
 	    pool_bytes(sizeof(struct client), p->connections) +
-	    pool_bytes(sizeof(struct peer), p->connections + p->agents) +
+	    pool_bytes(sizeof(struct peer), p->connections + p->remotes) +
 	    arena_bytes(sizeof(void *) *
 	    (size_t)table_size(p->connections), 16) +
 	    pool_bytes(sizeof(struct rstream), p->streams) +
-	    pool_bytes(sizeof(struct remote), p->agents) +
-	    arena_bytes(sizeof(void *) * (size_t)p->agents *
+	    pool_bytes(sizeof(struct remote), p->remotes) +
+	    arena_bytes(sizeof(void *) * (size_t)p->remotes *
 	    table_size(2 * p->streams), 16) +
 	    pool_bytes(SMALL_BYTES, p->heads_small) +
 	    pool_bytes(LARGE_BYTES, p->heads_large) +
@@ -67,7 +69,7 @@ plan_tls(const struct relay_cfg *cfg, struct relay_plan *plan)
 
 	if (cfg->tls_item_bytes > 0) {
 		n = cfg->memory_bytes / TLS_SHARE / cfg->tls_item_bytes;
-		n = min_u64(n, (uint64_t)plan->connections + plan->agents);
+		n = min_u64(n, (uint64_t)plan->connections + plan->remotes);
 		n = max_u64(n, TLS_MIN);
 	}
 	plan->tls = (uint32_t)n;
@@ -79,6 +81,10 @@ enum err
 relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 {
 	uint64_t mib = cfg->memory_bytes >> 20, used, left, blocks;
+	uint64_t least = AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2);
+
+	if (cfg->grace_ms > 0)
+		least += AGENT_BLOCKS;
 
 	plan->connections = cfg->max_connections > 0 ? cfg->max_connections :
 	    (uint32_t)min_u64(mib * CLIENT_DEFAULT_PER_MIB, 1 << 20);
@@ -86,6 +92,7 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 	    (uint32_t)min_u64(mib / 4, 256);
 	if (plan->agents == 0)
 		plan->agents = 1;
+	plan->remotes = plan->agents + (cfg->grace_ms > 0 ? REMOTES_SPARE : 0);
 	plan->heads_small = (uint32_t)min_u64(plan->connections, mib * 12);
 	plan->heads_large = (uint32_t)max_u64(mib / 4, 4);
 	plan->streams = cfg->max_streams > 0 ? cfg->max_streams :
@@ -100,9 +107,8 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 	if (blocks >= POOL_MAX)
 		blocks = POOL_MAX - 1;
 	plan->blocks = (uint32_t)blocks;
-	if (blocks < (uint64_t)AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2)) {
-		plan->bytes = used + (uint64_t)BLOCK_BYTES *
-		    (AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2));
+	if (blocks < least) {
+		plan->bytes = used + BLOCK_BYTES * least;
 		return E_RANGE;
 	}
 	plan->bytes = tables_bytes(plan) + blocks_bytes(plan->blocks) + 65536;

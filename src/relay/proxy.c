@@ -393,6 +393,7 @@ proxy_begin(struct client *c, struct rstream *s, const struct http_head *h,
 	if (!client_keep_input(c, rest))
 		return;
 	client_to(c, CLIENT_PROXY);
+	c->wait_until_ms = 0;
 	client_arm(c);
 	if (c->hup)
 		client_mark(c);         /* it is gone already */
@@ -413,6 +414,12 @@ proxy_request(struct client *c, const struct http_head *h,
 
 	if (proxy_refuse(c, h, who, l, app))
 		return;
+	if (remote_parked(l)) {
+		if (!client_wait(c))
+			reply_error(c, h, 502, SL("Tunnel not connected"),
+			    SL(""));
+		return;
+	}
 	s = stream_for(c, l, app, who);
 	if (s == NULL) {
 		reply_error(c, h, 503, SL("The relay or the agent is at a "

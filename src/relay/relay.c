@@ -23,9 +23,9 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	pool_init(&r->streams, a, KIND_STREAM, sizeof(struct rstream),
 	    plan->streams);
 	pool_init(&r->remotes, a, KIND_REMOTE, sizeof(struct remote),
-	    plan->agents);
+	    plan->remotes);
 	pool_init(&r->peers, a, KIND_PEER, sizeof(struct peer),
-	    plan->connections + plan->agents);
+	    plan->connections + plan->remotes);
 	pool_init(&r->small, a, KIND_SMALL, SMALL_BYTES, plan->heads_small);
 	pool_init(&r->large, a, KIND_LARGE, LARGE_BYTES, plan->heads_large);
 	blocks_init(&r->blocks, a, KIND_BLOCK, plan->blocks);
@@ -35,7 +35,7 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	    16);
 	r->remote_hash_n = table_size(2 * plan->streams);
 	r->remote_hash = arena_take(a, sizeof *r->remote_hash *
-	    (size_t)plan->agents * r->remote_hash_n, 16);
+	    (size_t)plan->remotes * r->remote_hash_n, 16);
 	r->area = arena_take(a, AREA_BYTES + OUT_BYTES, 4096);
 	r->gather.copy = r->area + AREA_BYTES;
 	r->fields = arena_take(a, sizeof *r->fields * HTTP_FIELDS_MAX, 16);
@@ -66,6 +66,7 @@ relay_new(struct relay **out, const struct relay_cfg *cfg,
 	r->started_ms = io->now_ms;
 	r->started_wall_ms = io->wall_ms;
 	relay_take_memory(r, plan, a);
+	resume_keep_spare(r);
 	e = kept_load(r, state);
 	if (e != E_OK)
 		return e;
@@ -204,6 +205,17 @@ run_listeners(struct relay *r)
 	return due;
 }
 
+/* What requests in CLIENT_WAIT wait for may have come, or be in vain. */
+static void
+wake_waiting(struct relay *r)
+{
+	r->wake = false;
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		if (pool_live(&r->clients, i))
+			client_retry(pool_at(&r->clients, i));
+	}
+}
+
 /* All that tunnels brought comes before what they take away: an answer's end
  * and the next request leave in one turn. */
 static uint64_t
@@ -215,6 +227,8 @@ run_remotes(struct relay *r)
 		if (pool_live(&r->remotes, i))
 			remote_input(pool_at(&r->remotes, i));
 	}
+	if (r->wake)
+		wake_waiting(r);
 	run_marked(r);
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		if (pool_live(&r->remotes, i))
@@ -239,7 +253,7 @@ relay_step(struct relay *r, const struct io *io)
 	if (r->kept_changed)
 		kept_save(r);
 	free_dead(r);
-	if (r->dirty != NULL)
+	if (r->dirty != NULL || r->wake)
 		due = io->now_ms;
 	if (r->stopping)
 		due = min_u64(due, r->stop_at_ms);

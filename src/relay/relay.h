@@ -63,6 +63,8 @@ struct relay_cfg {
 	uint32_t max_agents;            /* 0: computed */
 	uint32_t max_streams;           /* in all; 0: computed */
 	uint32_t head_ms;               /* a request's head, from first byte */
+	uint32_t grace_ms;              /* a cut session is kept so long; 0: a
+	                                 * cut is its end */
 	uint32_t hello_ms;              /* a tunnel's hello */
 	uint32_t first_byte_ms;         /* the app's first byte */
 	uint32_t progress_ms;           /* a body or a read that stands still */
@@ -79,6 +81,7 @@ void relay_cfg_defaults(struct relay_cfg *cfg);
 /* What memory_bytes is made of: printed at start. */
 struct relay_plan {
 	uint32_t connections, agents, streams, blocks, heads_small, heads_large;
+	uint32_t remotes;       /* agents, and who comes to resume */
 	uint64_t bytes;                 /* what the arena must hold */
 	/* TLS connections at once, and what they take beside `bytes`. */
 	uint32_t tls;

@@ -15,6 +15,7 @@
 
 #include "base/num.h"
 #include "codec/b64.h"
+#include "crypto/ct.h"
 #include "crypto/wsaccept.h"
 
 static const uint8_t remote_edges[REMOTE_STATES] = {
@@ -81,7 +82,7 @@ remote_upgrade(struct client *c, const struct http_head *h)
 		/* Nor may anything follow before our answer. */
 		reply_error(c, h, 400, SL("Not a handshake of adit.tunnel.1"),
 		    SL("Sec-WebSocket-Version: 13\r\n"));
-	} else if (r->stopping) {
+	} else if (r->stopping && !resume_awaited(r)) {
 		reply_error(c, h, 503, SL("The relay is stopping"),
 		    SL("Retry-After: 1\r\n"));
 	} else if (r->verdict != NULL && r->verdict->kind == ASK_TOKEN) {
@@ -148,6 +149,7 @@ remote_make(struct client *c)
 		.ours = our_limits(r),
 		.ring_max = RING_MAX,
 		.hello_ms = r->cfg->hello_ms,
+		.grace_ms = r->cfg->grace_ms,
 		.hash_n = r->remote_hash_n,
 	};
 
@@ -161,7 +163,9 @@ remote_make(struct client *c)
 	l->r = r;
 	l->peer = c->peer;
 	l->credential = r->verdict->credential;
-	if (tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK)
+	if (tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK ||
+	    (resume_use_spare(r) &&
+	    tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK))
 		return l;
 	pool_give(&r->remotes, l);
 	return NULL;
@@ -255,7 +259,7 @@ remote_may_own(const struct remote *l)
 	    memcmp(o->instance, l->instance, sizeof l->instance) == 0;
 }
 
-static void
+void
 remote_refuse(struct remote *l, struct slice code)
 {
 	uint8_t area[128];
@@ -384,34 +388,68 @@ end_unconfirmed(const struct remote *l)
 	}
 }
 
+struct slice
+remote_put_welcome(struct remote *l, struct welcome *w)
+{
+	struct relay *r = l->r;
+	struct buf text = buf_of(r->area, HELLO_MAX);
+	struct buf urls = buf_of(r->area + HELLO_MAX, 64 * 1024);
+
+	w->session = name_slice(&l->session);
+	w->tunnel_id = name_slice(&l->tunnel_id);
+	w->limits = our_limits(r);
+	w->limits.streams = l->limit;
+	for (size_t i = 0; i < l->napps; i++)
+		kept_bind_port(r, name_slice(&l->apps[i].name));
+	welcome_urls(l, w, &urls);
+	if (!welcome_put(&text, w)) {
+		buf_reset(&text);
+		w->nurls = 0;
+		welcome_put(&text, w);
+	}
+	return buf_slice(&text);
+}
+
 static void
 remote_welcome(struct remote *l, const struct hello *hello)
 {
 	struct relay *r = l->r;
-	uint8_t raw[HELLO_SESSION_BYTES], session[HELLO_SESSION_CHARS];
-	struct buf id = BUF_ON(session);
-	struct buf text = buf_of(r->area, HELLO_MAX);
-	struct buf urls = buf_of(r->area + HELLO_MAX, 64 * 1024);
-	struct welcome w = { .limits = our_limits(r) };
+	uint8_t raw[HELLO_SESSION_BYTES];
+	struct buf id = buf_of(l->session.b, sizeof l->session.b);
+	struct welcome w = { .resumed = false };
+	struct slice text;
 
 	io_random(r->io, raw, sizeof raw);
-	io_random(r->io, w.secret, sizeof w.secret);
+	io_random(r->io, l->secret, sizeof l->secret);
 	b64_encode(&id, slice_of(raw, sizeof raw), B64_URL_BARE);
-	w.session = buf_slice(&id);
-	w.tunnel_id = name_slice(&l->tunnel_id);
-	w.limits.streams = tunnel_streams_limit(&l->t, hello->limits.streams);
-	for (size_t i = 0; i < l->napps; i++)
-		kept_bind_port(r, name_slice(&l->apps[i].name));
-	welcome_urls(l, &w, &urls);
-	if (!welcome_put(&text, &w)) {
-		buf_reset(&text);
-		w.nurls = 0;
-		welcome_put(&text, &w);
-	}
+	l->session.n = (uint8_t)id.n;
+	l->limit = tunnel_streams_limit(&l->t, hello->limits.streams);
+	memcpy(w.secret, l->secret, sizeof w.secret);
+	text = remote_put_welcome(l, &w);
 	end_unconfirmed(l);
 	l->welcomed = ++r->remote_seq;
 	remote_to(l, REMOTE_PROVISIONAL);
-	tunnel_welcome(&l->t, buf_slice(&text), &hello->limits);
+	tunnel_welcome(&l->t, text, &hello->limits);
+	wipe(w.secret, sizeof w.secret);
+	wipe(r->area, text.n);
+}
+
+/* A record that is kept for those who resume is not for a new session; nor
+ * are the blocks; nor is a relay that stops. */
+static bool
+remote_has_room(const struct remote *l)
+{
+	const struct relay *r = l->r;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		const struct remote *o = pool_at(&r->remotes, i);
+
+		n += pool_live(&r->remotes, i) && o != l &&
+		    o->state != REMOTE_NEW;
+	}
+	return n < r->plan.agents && !r->stopping &&
+	    (r->spare > 0 || r->cfg->grace_ms == 0);
 }
 
 void
@@ -430,12 +468,15 @@ remote_hello(void *owner, struct slice json)
 	name_set(&l->version, slice_head(hello.version, NAME_BYTES));
 	memcpy(l->instance, hello.instance, sizeof l->instance);
 	l->start = hello.start;
-	if (hello.resume) {
-		remote_refuse(l, SL("unknown-session"));
+	if (!remote_set_apps(l, &hello)) {
+		tunnel_close(&l->t, CLOSE_PROTOCOL);
+	} else if (hello.resume) {
+		remote_set_public(l);
+		resume_asked(l, &hello);
 	} else if (!remote_may_own(l)) {
 		remote_refuse(l, SL("replaced"));
-	} else if (!remote_set_apps(l, &hello)) {
-		tunnel_close(&l->t, CLOSE_PROTOCOL);
+	} else if (!remote_has_room(l)) {
+		remote_refuse(l, SL("limit"));
 	} else {
 		remote_set_public(l);
 		remote_set_tunnel_id(l, hello.tunnel_id);
@@ -480,6 +521,7 @@ remote_confirmed(void *owner)
 	}
 	l->seq = ++r->remote_seq;
 	l->since_wall_ms = r->io->wall_ms;
+	r->wake = true;
 	remote_succeed(l);
 	remote_to(l, REMOTE_CURRENT);
 	kept_set_tunnel_id(r, name_slice(&l->name),
@@ -540,7 +582,7 @@ remote_any(const struct relay *r)
 		const struct remote *l = pool_at(&r->remotes, i);
 
 		if (pool_live(&r->remotes, i) && !l->dead &&
-		    l->state == REMOTE_CURRENT)
+		    !remote_parked(l) && l->state == REMOTE_CURRENT)
 			return true;
 	}
 	return false;
@@ -605,9 +647,10 @@ remote_find_app(struct relay *r, struct slice name, uint16_t *index)
 static void
 remote_lost(struct remote *l, const char *why)
 {
-	if (l->dead)
+	if (l->dead || resume_park(l, why, false))
 		return;
 	l->dead = true;
+	l->r->wake = true;
 	LOGF(l->r->log, LOG_INFO, "relay", "agent gone",
 	    log_s("agent", name_slice(&l->name)), log_c("why", why),
 	    log_u("close_code", tunnel_close_code(&l->t)));
@@ -636,6 +679,8 @@ remote_read(struct remote *l)
 		tunnel_input(&l->t, r->io->scratch, (size_t)n, r->io->now_ms);
 		gather_flush(r);
 		r->stable = NULL;
+		if (l->resumes != HANDLE_NONE)
+			resume_take(l);
 	}
 }
 
@@ -671,6 +716,8 @@ remote_write(struct remote *l)
 void
 remote_event(struct remote *l, uint32_t flags)
 {
+	if (remote_parked(l))
+		return;         /* of the connection that it had */
 	if ((flags & (EV_READ | EV_HUP)) != 0)
 		l->rd = true;
 	if ((flags & EV_WRITE) != 0)
@@ -702,34 +749,54 @@ remote_input(struct remote *l)
 		remote_read(l);
 }
 
-/* Step and write; frees it once it is dead. When to come back. */
-uint64_t
-remote_turn(struct remote *l)
+/* What is due, and what its socket takes. */
+static void
+remote_go_on(struct remote *l)
 {
 	struct relay *r = l->r;
-	uint64_t due = TIMER_NEVER;
+	uint64_t due;
 
 	/* A dead peer is told nothing; one that was too slow is. */
-	if (!l->dead && tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT &&
-	    !tunnel_wants(&l->t, r->io->now_ms))
+	if (tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT &&
+	    !tunnel_wants(&l->t, r->io->now_ms) && !remote_parked(l))
 		remote_lost(l, "no sign of life");
-	if (!l->dead)
-		remote_write(l);
+	remote_write(l);
 	if (!l->dead && tunnel_state(&l->t) == TUNNEL_DRAINING) {
 		/* What was just written may have been the last of it. */
 		tunnel_step(&l->t, r->io->now_ms, &due);
 		remote_write(l);
 	}
-	if (!l->dead && tunnel_state(&l->t) == TUNNEL_CLOSED)
+	if (l->dead)
+		return;
+	if (tunnel_state(&l->t) == TUNNEL_PARKED)
+		remote_lost(l, "closed on the way");
+	else if (tunnel_state(&l->t) == TUNNEL_CLOSED && remote_parked(l))
+		remote_lost(l, "over while it was parked");
+	else if (tunnel_state(&l->t) == TUNNEL_CLOSED)
 		remote_close_when_out(l);
+}
+
+/* Step and write; frees it once it is dead. When to come back. */
+uint64_t
+remote_turn(struct remote *l)
+{
+	struct relay *r = l->r;
+	uint64_t due;
+
+	if (!l->dead)
+		remote_go_on(l);
 	if (!l->dead) {
 		if (l->rd || (l->wr && tunnel_wants(&l->t, r->io->now_ms)))
 			return r->io->now_ms;
+		tunnel_step(&l->t, r->io->now_ms, &due);
 		return l->state == REMOTE_CLOSING ? l->close_ms : due;
 	}
 	tunnel_free(&l->t, RESET_NONE);
-	r->io->ops->close(r->io->ctx, l->fd, false);
+	if (l->fd >= 0)
+		r->io->ops->close(r->io->ctx, l->fd, false);
 	peer_drop(r, l->by_addr);
+	wipe(l->secret, sizeof l->secret);
 	pool_give(&r->remotes, l);
+	resume_keep_spare(r);
 	return r->io->now_ms;
 }

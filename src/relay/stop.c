@@ -15,7 +15,8 @@ stop_remote(struct remote *l)
 {
 	uint64_t due, ms = (uint64_t)l->r->cfg->drain_ms + LINGER_MS;
 
-	if (l->state < REMOTE_CURRENT) {
+	if (l->state < REMOTE_CURRENT || (remote_parked(l) &&
+	    tunnel_stats(&l->t).streams == 0)) {
 		tunnel_close(&l->t, CLOSE_DONE);
 		return;
 	}

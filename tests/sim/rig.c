@@ -159,6 +159,7 @@ rig_init(struct rig *g, const struct world_cfg *cfg)
 		world_log(g->w)->level = LOG_INFO;
 	g->host = world_host(g->w, "relay", RIG_IP);
 	relay_cfg_defaults(&g->cfg);
+	g->cfg.grace_ms = 0;            /* a cut is the end, unless asked */
 	g->cfg.hash_seed = 12345;
 	g->cfg.version = SL("0.0.0-test");
 	keeper_begin(g);
@@ -360,6 +361,7 @@ check_blocks(const struct relay *r, uint64_t sum)
 			    tunnel_blocks(l->t.cfg.ours.streams) -
 			    RING_MIN / BLOCK_BYTES;
 	}
+	sum += r->spare;
 	MUST(sum == r->blocks.reserved);
 	MUST(r->blocks.pool.used <= r->blocks.reserved);
 }
@@ -424,7 +426,7 @@ rig_zero(struct rig *g, bool agents)
 		return;
 	MUST(r->remotes.used == 0);
 	MUST(r->peers.used == 0);
-	MUST(r->blocks.reserved == 0);
+	MUST(r->blocks.reserved == r->spare);
 	MUST(r->blocks.pool.used == 0);
 	MUST(world_fds(g->host) == g->cfg.nlistens);
 }
@@ -779,7 +781,7 @@ ag_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n)
 }
 
 static void
-ag_end(void *owner, struct tunnel_stream *ts)
+ag_ended(void *owner, struct tunnel_stream *ts)
 {
 	struct as *s = as_of(ts);
 
@@ -820,6 +822,14 @@ ag_welcome(struct ag *a, struct slice json)
 	static struct welcome w;
 
 	MUST(welcome_parse(&w, json) == E_OK);
+	if (w.resumed) {
+		MUST(a->parked && tunnel_state(&a->t) == TUNNEL_RESUMING);
+		MUST(slice_eq(w.session, slice_of(a->session,
+		    sizeof a->session)));
+		a->resumed = tunnel_resumed(&a->t, w.received) == E_OK;
+		a->parked = false;
+		return;
+	}
 	if (w.refused) {
 		a->refused = true;
 		put_text(a->code, sizeof a->code, w.code);
@@ -827,6 +837,10 @@ ag_welcome(struct ag *a, struct slice json)
 		return;
 	}
 	a->welcomed = true;
+	a->attempt = 0;
+	memcpy(a->secret, w.secret, sizeof a->secret);
+	MUST(w.session.n == sizeof a->session);
+	memcpy(a->session, w.session.p, sizeof a->session);
 	tunnel_welcomed(&a->t, &w.limits);
 }
 
@@ -864,7 +878,7 @@ ag_goaway(void *owner, enum goaway_reason reason, uint32_t deadline_ms)
 
 static const struct tunnel_ops ag_ops = {
 	.hello = ag_hello, .confirmed = ag_confirmed, .open = ag_open,
-	.pull = ag_pull, .data = ag_data, .end = ag_end, .stop = ag_stop,
+	.pull = ag_pull, .data = ag_data, .end = ag_ended, .stop = ag_stop,
 	.reset = ag_was_reset, .closed = ag_closed, .goaway = ag_goaway,
 };
 
@@ -879,12 +893,45 @@ ag_drop(struct ag *a, bool abort_it)
 		return;
 	io->ops->close(io->ctx, a->fd, abort_it);
 	a->fd = -1;
+	a->rd = a->wr = false;
 	a->end_ms = world_now(a->g->w);
 	if (a->has_tunnel) {
 		a->close_code = tunnel_close_code(&a->t);
-		tunnel_free(&a->t, RESET_BROKEN);
+		a->parked = tunnel_park(&a->t, a->end_ms);
 	}
-	a->has_tunnel = false;
+	if (!a->parked)
+		ag_forget(a);
+}
+
+void
+ag_abandon(struct ag *a)
+{
+	MUST(a->fd >= 0 && a->left < 0);
+	a->left = a->fd;
+	a->fd = -1;
+	a->rd = a->wr = false;
+	a->parked = tunnel_park(&a->t, world_now(a->g->w));
+	MUST(a->parked);
+}
+
+static void
+ag_end(struct ag *a)
+{
+	const struct io *io = world_io(a->host);
+
+	ag_drop(a, false);
+	ag_forget(a);
+	if (a->left >= 0)
+		io->ops->close(io->ctx, a->left, true);
+	a->left = -1;
+}
+
+void
+ag_forget(struct ag *a)
+{
+	if (a->has_tunnel)
+		tunnel_free(&a->t, RESET_BROKEN);
+	a->has_tunnel = a->parked = false;
 	MUST(a->blocks.reserved == 0 && a->blocks.pool.used == 0);
 }
 
@@ -896,13 +943,19 @@ ag_begin(struct ag *a)
 		.blocks = &a->blocks, .log = world_log(a->g->w),
 		.ours = a->limits, .ring_max = 1024 * 1024,
 		.hello_ms = HELLO_DEADLINE_MS, .seed = 99,
+		.grace_ms = a->parks ? GRACE_MS : 0,
 		.hash = a->hash, .hash_n = RIG_HASH,
 	};
 	static uint8_t area[HELLO_MAX];
 	struct buf b = BUF_ON(area);
 
-	memset(a->hash, 0, sizeof a->hash);
-	MUST(tunnel_init(&a->t, &cfg, world_now(a->g->w)) == E_OK);
+	if (a->parked) {
+		tunnel_rejoin(&a->t, world_now(a->g->w));
+	} else {
+		memset(a->hash, 0, sizeof a->hash);
+		MUST(tunnel_init(&a->t, &cfg, world_now(a->g->w)) == E_OK);
+		a->hello.resume = a->forges;
+	}
 	a->has_tunnel = true;
 	a->hello.limits = a->limits;
 	MUST(hello_put(&b, &a->hello));
@@ -919,7 +972,7 @@ ag_take(struct ag *a, uint8_t *p, size_t n, const struct io *io)
 	char *end;
 	size_t used;
 
-	if (a->has_tunnel) {
+	if (a->status == 101) {
 		a->err = tunnel_input(&a->t, p, n, io->now_ms);
 		tunnel_check(&a->t);
 		return;
@@ -991,9 +1044,12 @@ ag_step(void *arg, const struct io *io)
 	ag_write(a, io);
 	if (a->has_tunnel && a->wr && tunnel_wants(&a->t, io->now_ms))
 		return io->now_ms;
-	if (a->has_tunnel && tunnel_state(&a->t) == TUNNEL_CLOSED &&
-	    !tunnel_wants(&a->t, io->now_ms))
+	if (a->has_tunnel && (tunnel_state(&a->t) == TUNNEL_CLOSED ||
+	    (a->err != E_OK && tunnel_state(&a->t) == TUNNEL_PARKED)) &&
+	    a->status == 101 && !tunnel_wants(&a->t, io->now_ms))
 		ag_drop(a, false);
+	if (a->parked && tunnel_state(&a->t) == TUNNEL_CLOSED)
+		ag_forget(a);
 	return due;
 }
 
@@ -1005,7 +1061,7 @@ ag_new(struct rig *g, const char *ip, const char *name)
 	a->g = g;
 	a->next = g->ags;
 	g->ags = a;
-	a->fd = -1;
+	a->fd = a->left = -1;
 	a->host = world_host(g->w, name, ip);
 	a->arena = arena_new((size_t)64 << 20);
 	blocks_init(&a->blocks, &a->arena, 1, 2000);
@@ -1034,6 +1090,7 @@ ag_dial(struct ag *a)
 
 	MUST(a->fd < 0);
 	a->welcomed = a->confirmed = a->refused = a->goaway = false;
+	a->resumed = false;
 	a->rd = a->wr = false;
 	a->status = 0;
 	a->head.n = a->welcome.n = 0;
@@ -1051,6 +1108,22 @@ ag_dial(struct ag *a)
 		done += n > 0 ? (size_t)n : 0;
 	}
 	a->wr = true;
+}
+
+void
+ag_resume(struct ag *a)
+{
+	struct hello *h = &a->hello;
+
+	MUST(a->parked);
+	h->resume = true;
+	h->start = false;
+	h->session = slice_of(a->session, sizeof a->session);
+	h->attempt = ++a->attempt;
+	h->received = tunnel_received(&a->t);
+	MUST(hello_proof(h->proof, a->secret, h->session, h->attempt,
+	    h->received) == E_OK);
+	ag_dial(a);
 }
 
 struct ag *
@@ -1228,8 +1301,8 @@ rig_close(struct rig *g)
 	rig_run(g, ORPHAN_MS + 2000);
 	rig_zero(g, true);
 	for (struct ag *a = g->ags; a != NULL; a = a->next)
-		ag_drop(a, false);
-	rig_run(g, LINGER_MS + 1000);
+		ag_end(a);
+	rig_run(g, LINGER_MS + 1000 + g->cfg.grace_ms);
 	rig_zero(g, false);
 	world_program(g->host, NULL, NULL, NULL);
 	while (g->cls != NULL) {

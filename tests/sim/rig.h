@@ -78,6 +78,13 @@ struct ag {
 	bool hold_welcome;      /* does not confirm: see ag_confirm */
 	struct dyn welcome;     /* the message */
 	char code[40];          /* of a refusal */
+	bool parks;             /* a cut does not end its session: ag_resume */
+	bool parked, resumed;
+	bool forges;            /* says `resume` without having parked */
+	int left;               /* see ag_abandon; -1 */
+	char session[HELLO_SESSION_CHARS];
+	uint8_t secret[HELLO_SECRET_BYTES];
+	uint64_t attempt;       /* of the last ag_resume */
 	struct hello hello;
 	struct tunnel t;
 	struct tunnel_stream *hash[RIG_HASH];
@@ -168,7 +175,15 @@ void ag_dial(struct ag *a);
 /* Both, and it is there. */
 struct ag *ag_up(struct rig *g, const char *ip, const char *name);
 void ag_confirm(struct ag *a);
+/* Its connection ends; so does its session, unless it parks. */
 void ag_drop(struct ag *a, bool abort_it);
+/* The same for the agent, but the relay hears nothing of it. */
+void ag_abandon(struct ag *a);
+/* Dial again with a right `resume`, to be spoilt in a->hello before time
+ * passes. */
+void ag_resume(struct ag *a);
+/* The session is given up: ag_dial makes another one. */
+void ag_forget(struct ag *a);
 /* The n-th stream, from 1 on, or NULL. */
 struct as *ag_stream(const struct ag *a, unsigned n);
 /* The latest. */

@@ -66,6 +66,9 @@ struct rconn {
 	struct tunnel_stream *hash[RIG_HASH];
 	enum err err;
 	struct rstream *streams;
+	char session[HELLO_SESSION_CHARS];
+	uint64_t attempt, received;     /* of the latest `resume` */
+	struct rconn *resumes;          /* it is good: that one */
 };
 
 struct relay_sim {
@@ -81,6 +84,9 @@ struct relay_sim {
 	bool no_welcome;
 	const char *welcome;            /* instead of the right one */
 	const char *tunnel_id;
+	bool resumes;                   /* it keeps sessions that are cut */
+	const char *refuse;             /* how it answers `resume` instead */
+	unsigned nasked, nresumed;
 	struct blocks blocks;
 	struct arena arena;
 	struct rconn *conns;            /* the latest first */
@@ -97,6 +103,41 @@ rconn_of(const struct relay_sim *r, unsigned serial)
 	return c;
 }
 
+static const uint8_t session_secret[HELLO_SECRET_BYTES] = "a secret";
+
+/* Is it one of ours, and proved to be? */
+static void
+relay_resume(struct rconn *c, const struct hello *h)
+{
+	struct relay_sim *r = c->r;
+	uint8_t proof[HELLO_PROOF_BYTES], area[100];
+	struct buf b = BUF_ON(area);
+	struct rconn *o = r->conns;
+	const char *code = r->refuse;
+
+	r->nasked++;
+	assert(!h->start);
+	while (o != NULL && (o == c || !o->has_tunnel ||
+	    !slice_eq(slice_of(o->session, sizeof o->session), h->session)))
+		o = o->next;
+	if (code == NULL && (o == NULL || !r->resumes))
+		code = "unknown-session";
+	assert(hello_proof(proof, session_secret, h->session, h->attempt,
+	    h->received) == E_OK);
+	assert(memcmp(proof, h->proof, sizeof proof) == 0);
+	assert(o == NULL || h->attempt > o->attempt);
+	if (o != NULL)
+		o->attempt = h->attempt;
+	if (code == NULL) {
+		c->resumes = o;
+		c->received = h->received;
+		return;
+	}
+	assert(refused_put(&b, slice_of(code, strlen(code))));
+	assert(tunnel_text(&c->t, buf_slice(&b)) == E_OK);
+	tunnel_close(&c->t, CLOSE_REFUSED);
+}
+
 static void
 relay_hello(void *owner, struct slice json)
 {
@@ -106,7 +147,7 @@ relay_hello(void *owner, struct slice json)
 	struct buf b = BUF_ON(area);
 	struct welcome w = {
 		.tunnel_id = slice_of(c->r->tunnel_id, 12),
-		.session = SL("AAAAAAAAAAAAAAAAAAAAAA"),
+		.session = slice_of(c->session, sizeof c->session),
 		.nurls = 2,
 		.urls = { SL("http://relay.test/"), SL("http://web.test/") },
 	};
@@ -126,6 +167,14 @@ relay_hello(void *owner, struct slice json)
 		    h.apps[i].is_public);
 	if (c->r->no_welcome)
 		return;
+	if (h.resume && c->r->welcome == NULL) {
+		relay_resume(c, &h);
+		return;
+	}
+	memset(c->session, 'A', sizeof c->session);
+	c->session[0] = (char)('A' + c->serial % 26);
+	c->session[1] = (char)('A' + c->serial / 26 % 26);
+	memcpy(w.secret, session_secret, sizeof w.secret);
 	if (c->r->welcome != NULL) {
 		assert(tunnel_text(&c->t, slice_of(c->r->welcome,
 		    strlen(c->r->welcome))) == E_OK);
@@ -245,6 +294,14 @@ static const struct tunnel_ops relay_sim_ops = {
 };
 
 static void
+rconn_forget(struct rconn *c)
+{
+	if (c->has_tunnel)
+		tunnel_free(&c->t, RESET_BROKEN);
+	c->has_tunnel = false;
+}
+
+static void
 rconn_close(struct rconn *c, bool abort_it)
 {
 	const struct io *io = world_io(c->r->host);
@@ -253,9 +310,64 @@ rconn_close(struct rconn *c, bool abort_it)
 		return;
 	io->ops->close(io->ctx, c->fd, abort_it);
 	c->fd = -1;
-	if (c->has_tunnel)
-		tunnel_free(&c->t, RESET_BROKEN);
-	c->has_tunnel = false;
+	if (c->has_tunnel && tunnel_park(&c->t, world_now(c->r->w)))
+		return;
+	rconn_forget(c);
+}
+
+/* To the front of the list, or to its end. */
+static void
+move_conn(struct relay_sim *r, struct rconn *c, bool front)
+{
+	struct rconn **at = &r->conns;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	for (at = &r->conns; *at != NULL && !front;)
+		at = &(*at)->next;
+	c->next = *at;
+	*at = c;
+}
+
+/* The agent's new connection c is the one of the session o. */
+static void
+rconn_resume(struct rconn *c, const struct io *io)
+{
+	struct relay_sim *r = c->r;
+	struct rconn *o = c->resumes;
+	uint8_t area[2048];
+	struct buf b = BUF_ON(area);
+	struct welcome w = {
+		.tunnel_id = slice_of(r->tunnel_id, 12), .resumed = true,
+		.session = slice_of(o->session, sizeof o->session),
+		.limits = { RIG_STREAMS, WINDOW_INITIAL,
+		    (RIG_STREAMS + 1) * WINDOW_INITIAL },
+	};
+
+	c->resumes = NULL;
+	if (o->fd >= 0)
+		rconn_close(o, true);
+	if (!o->has_tunnel)
+		return;
+	w.received = tunnel_received(&o->t);
+	w.limits.streams = o->limits.streams < RIG_STREAMS ?
+	    o->limits.streams : RIG_STREAMS;
+	assert(welcome_put(&b, &w));
+	o->fd = c->fd;
+	c->fd = -1;
+	o->came_ms = c->came_ms;
+	o->eof = o->broken = false;
+	o->rd = o->wr = true;
+	io->ops->watch(io->ctx, o->fd, (handle)o->serial + 1);
+	assert(tunnel_resume(&o->t, &c->t, buf_slice(&b), c->received,
+	    io->now_ms) == E_OK);
+	rconn_forget(c);
+	r->nresumed++;
+	/* c is nobody any more; the first is the one that serves. */
+	move_conn(r, c, false);
+	if (tunnel_state(&o->t) == TUNNEL_LIVE)
+		move_conn(r, o, true);
 }
 
 /* The answer to the handshake, as the test wants it. */
@@ -303,6 +415,7 @@ rconn_tunnel(struct rconn *c)
 		.ours = { RIG_STREAMS, WINDOW_INITIAL,
 		    (RIG_STREAMS + 1) * WINDOW_INITIAL },
 		.ring_max = 1024 * 1024, .hello_ms = HELLO_DEADLINE_MS,
+		.grace_ms = c->r->resumes ? GRACE_MS : 0,
 		.seed = 1, .hash = c->hash, .hash_n = RIG_HASH,
 	};
 
@@ -372,6 +485,8 @@ rconn_input(struct rconn *c, const struct io *io)
 			c->err = tunnel_input(&c->t, io->scratch, (size_t)n,
 			    io->now_ms);
 			tunnel_check(&c->t);
+			if (c->resumes != NULL)
+				rconn_resume(c, io);
 		}
 	}
 }
@@ -408,6 +523,11 @@ rconn_turn(struct rconn *c, const struct io *io)
 {
 	uint64_t due = UINT64_MAX;
 
+	if (c->fd < 0 && c->has_tunnel) {
+		tunnel_step(&c->t, io->now_ms, &due);
+		if (tunnel_state(&c->t) == TUNNEL_CLOSED)
+			rconn_forget(c);
+	}
 	if (c->fd < 0)
 		return due;
 	if (!c->answered) {
@@ -475,8 +595,10 @@ relay_sim_step(void *arg, const struct io *io)
 	struct relay_sim *r = arg;
 	uint64_t due = UINT64_MAX;
 
-	for (struct rconn *c = r->conns; c != NULL; c = c->next)
+	for (struct rconn *c = r->conns, *next; c != NULL; c = next) {
+		next = c->next;         /* it may move */
 		due = min_u64(due, rconn_turn(c, io));
+	}
 	return due;
 }
 
@@ -495,8 +617,10 @@ relay_sim_up(struct relay_sim *r)
 static void
 relay_sim_down(struct relay_sim *r)
 {
-	for (struct rconn *c = r->conns; c != NULL; c = c->next)
+	for (struct rconn *c = r->conns; c != NULL; c = c->next) {
 		rconn_close(c, true);
+		rconn_forget(c);
+	}
 	world_kill(r->host);
 }
 
@@ -535,6 +659,7 @@ relay_sim_free(struct relay_sim *r)
 		struct rconn *c = r->conns;
 
 		rconn_close(c, true);
+		rconn_forget(c);
 		r->conns = c->next;
 		while (c->streams != NULL) {
 			struct rstream *s = c->streams;
@@ -962,6 +1087,7 @@ rig_new(struct rig *rig, const struct world_cfg *cfg)
 	relay_sim_up(&rig->relay);
 	world_name(rig->w, "relay.test", RELAY_IP);
 	agent_cfg_defaults(&rig->cfg);
+	rig->cfg.grace_ms = 0;          /* a cut is the end, unless asked */
 	rig->cfg.relay_host = SL("relay.test");
 	rig->cfg.relay_port = 4000;
 	rig->cfg.relay_authority = SL("relay.test:4000");

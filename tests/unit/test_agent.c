@@ -1567,6 +1567,8 @@ survives_any_weather_and_serves_again(void **state)
 		char name[7][2];
 
 		rig_new(&rig, &wc);
+		rig.cfg.grace_ms = seed % 2 == 0 ? GRACE_MS : 0;
+		rig.relay.resumes = seed % 4 == 0;
 		for (size_t i = 0; i < 7; i++) {
 			snprintf(name[i], 2, "%c", 'a' + (int)i);
 			apps[i] = rig_app(&rig, name[i], where[i],
@@ -1594,6 +1596,277 @@ survives_any_weather_and_serves_again(void **state)
 				assert_false(a->in_bad);
 		rig_end(&rig, 12000);
 	}
+}
+
+/* ---- resuming ---- */
+
+/* A relay that keeps what is cut, an app that gives back; both serve. */
+static struct rconn *
+begin_resuming(struct rig *rig, uint64_t seed, struct app_sim **app)
+{
+	struct world_cfg wc = world_gentle(seed);
+
+	rig_new(rig, &wc);
+	rig->cfg.grace_ms = GRACE_MS;
+	rig->relay.resumes = true;
+	*app = rig_app(rig, "web", "127.0.0.1:3000", ECHO);
+	rig_serve(rig);
+	world_run(rig->w, AGENT_SERVICE_MS);
+	return rig->relay.conns;
+}
+
+/* It takes what it held, and all that still comes. */
+static void
+take_all(struct rig *rig, struct rstream *s)
+{
+	uint64_t n = s->unread;
+
+	s->hold = false;
+	s->unread = 0;
+	tunnel_consumed(&s->s, (size_t)n, world_now(rig->w));
+}
+
+static void
+a_cut_is_healed_at_once_and_no_app_notices(void **state)
+{
+	(void)state;
+	for (uint64_t at = 0; at < 25; at++) {
+		struct app_sim *app;
+		struct rig rig;
+		struct rconn *c = begin_resuming(&rig, 30 + at, &app);
+		struct rstream *s = relay_sim_open(c, "web", 300000, true);
+		uint64_t cut_ms;
+
+		world_run(rig.w, at);
+		cut_ms = world_now(rig.w);
+		world_cut(rig.w, rig.agent_host, rig.relay_host);
+		world_run(rig.w, 1);
+		assert_true(world_until(rig.w, rig_served, &rig, 1000));
+		assert_int_equal(rig.relay.nresumed, 1);
+		assert_int_equal(c->attempt, 1);
+		assert_true(c->came_ms - cut_ms <= 50);
+		assert_ptr_equal(rig.relay.conns, c);
+		world_run(rig.w, 1000);
+		assert_true(s->closed && !s->in_bad && s->in_n == 300000);
+		assert_int_equal(app->nconns, 1);
+		assert_true(world_log_has(rig.w, "agent: cut why="));
+		assert_true(world_log_has(rig.w, "agent: resumed in_ms="));
+		rig_end(&rig, 3000);
+	}
+}
+
+static void
+dials_are_at_most_2_s_apart_while_a_session_waits(void **state)
+{
+	struct app_sim *app;
+	struct rig rig;
+	struct rconn *c = begin_resuming(&rig, 60, &app);
+	struct rstream *s = relay_sim_open(c, "web", 300000, true);
+	uint64_t ms[40];
+	size_t n;
+
+	(void)state;
+	s->hold = true;
+	world_run(rig.w, 100);
+	world_fate(rig.w, RELAY_AT, FATE_REFUSED);
+	world_log_clear(rig.w);
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, GRACE_MS - 3000);
+	n = retries(&rig, ms, 40, world_log_text(rig.w));
+	assert_true(n > 14);
+	for (size_t i = 0; i < n; i++)
+		assert_true(ms[i] <= 2000);
+	/* The app is held by back-pressure all the time. */
+	assert_int_equal(agent_stats(rig.agent).streams, 1);
+	assert_false(agent_stats(rig.agent).served);
+	world_fate(rig.w, RELAY_AT, FATE_NONE);
+	assert_true(world_until(rig.w, rig_served, &rig, 2500));
+	assert_int_equal(rig.relay.nresumed, 1);
+	take_all(&rig, s);
+	world_run(rig.w, 1000);
+	assert_true(s->closed && s->in_n == 300000 && !s->in_bad);
+	rig_end(&rig, 3000);
+}
+
+static void
+a_session_that_nobody_resumes_expires(void **state)
+{
+	struct app_sim *app;
+	struct rig rig;
+	struct rconn *c = begin_resuming(&rig, 61, &app);
+
+	(void)state;
+	relay_sim_open(c, "web", 1000, false);
+	world_run(rig.w, 100);
+	world_fate(rig.w, RELAY_AT, FATE_SILENCE);
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, GRACE_MS - 100);
+	assert_int_equal(agent_stats(rig.agent).streams, 1);
+	world_run(rig.w, 200);
+	assert_int_equal(agent_stats(rig.agent).streams, 0);
+	assert_true(app->conns->in_fail);
+	assert_true(world_log_has(rig.w, "not resumed in time"));
+	world_fate(rig.w, RELAY_AT, FATE_NONE);
+	assert_true(world_until(rig.w, rig_served, &rig, 10000));
+	assert_int_equal(rig.relay.nasked, 0);  /* a new one */
+	rig_end(&rig, 3000);
+}
+
+/* What the relay does not know is over at once, and the next dial is too. */
+static void
+a_refused_session_ends_and_another_begins_at_once(void **state)
+{
+	static const char *const codes[] = { "unknown-session", "proof" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct app_sim *app;
+		struct rig rig;
+		struct rconn *c = begin_resuming(&rig, 62, &app);
+		uint64_t cut_ms;
+
+		relay_sim_open(c, "web", 1000, false);
+		world_run(rig.w, 100);
+		rig.relay.refuse = codes[i];
+		cut_ms = world_now(rig.w);
+		world_cut(rig.w, rig.agent_host, rig.relay_host);
+		world_run(rig.w, 1);
+		assert_true(world_until(rig.w, rig_served, &rig, 1000));
+		assert_true(world_now(rig.w) - cut_ms < 150);
+		assert_int_equal(rig.relay.nasked, 1);
+		assert_ptr_not_equal(rig.relay.conns, c);
+		assert_true(app->conns->in_fail);
+		assert_int_equal(agent_stats(rig.agent).streams, 0);
+		rig_end(&rig, 3000);
+	}
+}
+
+/* Any other refusal is about this dial only. */
+static void
+a_relay_that_is_busy_is_asked_again(void **state)
+{
+	struct app_sim *app;
+	struct rig rig;
+	struct rconn *c = begin_resuming(&rig, 63, &app);
+	struct rstream *s = relay_sim_open(c, "web", 300000, true);
+
+	(void)state;
+	s->hold = true;
+	world_run(rig.w, 100);
+	rig.relay.refuse = "limit";
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, 3000);
+	assert_true(rig.relay.nasked > 3);
+	assert_int_equal(agent_stats(rig.agent).streams, 1);
+	rig.relay.refuse = NULL;
+	assert_true(world_until(rig.w, rig_served, &rig, 2500));
+	assert_int_equal(c->attempt, rig.relay.nasked);
+	take_all(&rig, s);
+	world_run(rig.w, 1000);
+	assert_true(s->closed && s->in_n == 300000 && !s->in_bad);
+	rig_end(&rig, 3000);
+}
+
+static void
+a_draining_session_is_resumed_beside_the_new_one(void **state)
+{
+	struct app_sim *app;
+	struct rig rig;
+	struct rconn *c = begin_resuming(&rig, 64, &app);
+	struct rstream *s = relay_sim_open(c, "web", 500000, true), *t;
+
+	(void)state;
+	s->hold = true;
+	world_run(rig.w, 50);
+	relay_sim_goaway(c, 20000);
+	world_run(rig.w, 300);
+	assert_true(rig.relay.conns != c && rig.relay.conns->confirmed);
+	t = relay_sim_open(rig.relay.conns, "web", 500000, true);
+	t->hold = true;
+	world_run(rig.w, 50);
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, 1000);
+	assert_int_equal(rig.relay.nresumed, 2);
+	take_all(&rig, s);
+	take_all(&rig, t);
+	world_run(rig.w, 1000);
+	assert_true(s->closed && s->in_n == 500000 && !s->in_bad);
+	assert_true(t->closed && t->in_n == 500000 && !t->in_bad);
+	assert_int_equal(rig.relay.nconns, 4);
+	rig_end(&rig, 3000);
+}
+
+/* Stopped while it is cut: it comes back to finish, or has nothing to. */
+static void
+an_agent_that_stops_while_cut_finishes_first(void **state)
+{
+	struct app_sim *app;
+	struct rig rig;
+	struct rconn *c = begin_resuming(&rig, 65, &app);
+	struct rstream *s = relay_sim_open(c, "web", 100000, true);
+
+	(void)state;
+	s->hold = true;
+	world_run(rig.w, 50);
+	world_fate(rig.w, RELAY_AT, FATE_REFUSED);
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, 500);
+	agent_stop(rig.agent, world_io(rig.agent_host));
+	world_run(rig.w, 500);
+	assert_int_equal(agent_exit_code(rig.agent), -1);
+	world_fate(rig.w, RELAY_AT, FATE_NONE);
+	world_run(rig.w, 2500);
+	assert_int_equal(rig.relay.nresumed, 1);
+	assert_true(c->gone_away);
+	take_all(&rig, s);
+	world_run(rig.w, 500);
+	assert_true(s->closed && s->in_n == 100000 && !s->in_bad);
+	assert_true(world_until(rig.w, rig_exited, &rig, 1000));
+	rig_end(&rig, 1);
+	c = begin_resuming(&rig, 65, &app);
+	world_fate(rig.w, RELAY_AT, FATE_REFUSED);
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, 500);
+	rig_end(&rig, 1);
+}
+
+/* Cut at any time, in a rough world: dials, answers, welcomes are lost too. */
+static void
+many_cuts_lose_nothing(void **state)
+{
+	unsigned resumed = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 30; seed++) {
+		struct world_cfg wc = world_rough(seed);
+		struct app_sim *app;
+		struct rig rig;
+		struct rstream *s[4];
+		struct rconn *c;
+
+		rig_new(&rig, &wc);
+		rig.cfg.grace_ms = GRACE_MS;
+		rig.relay.resumes = true;
+		app = rig_app(&rig, "web", "127.0.0.1:3000", ECHO);
+		c = rig_serve(&rig);
+		for (int i = 0; i < 4; i++)
+			s[i] = relay_sim_open(c, "web", 400000, true);
+		for (int i = 0; i < 12; i++) {
+			world_run(rig.w, world_below(rig.w, 60));
+			world_cut(rig.w, rig.agent_host, rig.relay_host);
+			world_run(rig.w, world_below(rig.w, 60));
+			agent_dial_now(rig.agent, world_io(rig.agent_host));
+		}
+		assert_true(world_until(rig.w, rig_served, &rig, 10000));
+		world_run(rig.w, 20000);
+		for (int i = 0; i < 4; i++)
+			assert_true(s[i]->closed && !s[i]->in_bad &&
+			    s[i]->in_n == 400000);
+		assert_int_equal(app->nconns, 4);
+		resumed += rig.relay.nresumed;
+		rig_end(&rig, 3000);
+	}
+	assert_true(resumed > 100);
 }
 
 #define T(name) cmocka_unit_test(name)
@@ -1646,6 +1919,14 @@ main(int argc, char **argv)
 		T(memory_is_what_the_plan_says),
 		T(running_out_of_descriptors_harms_only_new_streams),
 		T(any_one_failing_operation_is_survived),
+		T(a_cut_is_healed_at_once_and_no_app_notices),
+		T(dials_are_at_most_2_s_apart_while_a_session_waits),
+		T(a_session_that_nobody_resumes_expires),
+		T(a_refused_session_ends_and_another_begins_at_once),
+		T(a_relay_that_is_busy_is_asked_again),
+		T(a_draining_session_is_resumed_beside_the_new_one),
+		T(an_agent_that_stops_while_cut_finishes_first),
+		T(many_cuts_lose_nothing),
 		T(survives_any_weather_and_serves_again),
 	};
 

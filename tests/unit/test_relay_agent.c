@@ -94,6 +94,7 @@ hellos_that_are_refused(void **state)
 		assert_true(a->fd < 0);
 	}
 	a->hello_text = NULL;
+	a->forges = true;
 	a->hello.resume = true;
 	a->hello.session = SL("AAAAAAAAAAAAAAAAAAAAAA");
 	a->hello.attempt = 1;
