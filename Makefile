@@ -344,7 +344,7 @@ test-programs: $(BUILD)/adit $(BUILD)/adit-probe $(UNIT) $(BUILD)/sim/sim \
 tidy:
 	@tests/tidy
 
-SIZE_MAX = 409600
+SIZE_MAX = 524288
 check-binary: $(BUILD)/adit
 	@tools/check-binary $(BUILD)/adit $(SIZE_MAX)
 
