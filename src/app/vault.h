@@ -22,7 +22,7 @@
 #include "crypto/ct.h"
 
 enum {
-	VAULT_ASKS_MAX = 64,    /* sent and not answered: both ways they fit
+	VAULT_ASKS_MAX = 16,    /* sent and not answered: both ways they fit
 	                         * the system's smallest buffers */
 	VAULT_QUEUE = 256,      /* waiting here to be sent, at most */
 	VAULT_SHARED_BYTES = 256 * 1024,

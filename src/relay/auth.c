@@ -375,7 +375,7 @@ login_step(struct client *c, const struct http_head *h, const struct login *l)
 		return;
 	}
 	switch (a->kind) {
-	case ASK_PASSWORD:
+	case ASK_LOGIN:
 		q.kind = ASK_ISSUE;
 		memcpy(q.user, a->user, a->user_n);
 		q.user_n = a->user_n;
@@ -459,7 +459,7 @@ auth_login(struct client *c, const struct http_head *h, struct slice body)
 {
 	struct relay *r = c->r;
 	struct login l = { .form = false };
-	struct ask q = { .kind = ASK_PASSWORD };
+	struct ask q = { .kind = ASK_LOGIN };
 
 	if (!login_origin_ok(r, h)) {
 		reply_error(c, h, 403, SL("Refused: the request comes from "
@@ -470,7 +470,7 @@ auth_login(struct client *c, const struct http_head *h, struct slice body)
 		login_fail(c, h, &l, 400, SL("Expected a password"), SL(""));
 		return;
 	}
-	if (r->verdict != NULL && (r->verdict->kind == ASK_PASSWORD ||
+	if (r->verdict != NULL && (r->verdict->kind == ASK_LOGIN ||
 	    r->verdict->kind == ASK_ISSUE ||
 	    r->verdict->kind == ASK_ISSUE_DEVICE)) {
 		login_step(c, h, &l);

@@ -338,10 +338,11 @@ keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
 	a->who = q->who;
 	a->result = E_RANGE;
 	if (q->text_n > sizeof q->text || q->site_n > sizeof q->site ||
-	    q->user_n > sizeof q->user)
+	    q->user_n > sizeof q->user || q->by_n > sizeof q->by ||
+	    q->from_n > sizeof q->from || q->device_n > sizeof q->device)
 		return;
 	switch (q->kind) {
-	case ASK_PASSWORD:
+	case ASK_LOGIN:
 		a->result = answer_password(k, text, a);
 		break;
 	case ASK_SESSION:

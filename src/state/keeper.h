@@ -65,7 +65,7 @@ void keeper_wipe(struct keeper *k);
 /*
  * keeper_answer: *a becomes the answer to *q; kind, seq and who are the
  * question's. a->result by kind:
- *   ASK_PASSWORD      E_OK: user is "shared". E_AUTH
+ *   ASK_LOGIN      E_OK: user is "shared". E_AUTH
  *   ASK_SESSION       E_OK: user, site, jti and expires_s are filled. E_AUTH:
  *                     not ours, made under another password, ended, or for
  *                     another site than q->site (which may be empty: any).

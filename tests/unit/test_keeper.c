@@ -170,9 +170,9 @@ only_the_password_is_the_password(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++)
-		assert_int_equal(ask_text(ASK_PASSWORD, t[i].guess),
+		assert_int_equal(ask_text(ASK_LOGIN, t[i].guess),
 		    t[i].want);
-	assert_int_equal(ask_text(ASK_PASSWORD, SL(PASSWORD)), E_OK);
+	assert_int_equal(ask_text(ASK_LOGIN, SL(PASSWORD)), E_OK);
 	assert_text(a.user, a.user_n, "shared");
 }
 
@@ -181,9 +181,9 @@ without_a_password_nothing_is_right(void **state)
 {
 	(void)state;
 	start(JWT_A, "", "");
-	assert_int_equal(ask_text(ASK_PASSWORD, SL("")), E_AUTH);
+	assert_int_equal(ask_text(ASK_LOGIN, SL("")), E_AUTH);
 	assert_int_equal(a.user_n, 0);
-	assert_int_equal(ask_text(ASK_PASSWORD, SL("x")), E_AUTH);
+	assert_int_equal(ask_text(ASK_LOGIN, SL("x")), E_AUTH);
 	assert_int_equal(ask_text(ASK_TOKEN, SL("")), E_AUTH);
 	assert_int_equal(a.credential, 0);
 }
@@ -510,7 +510,7 @@ questions_out_of_range_get_no_answer(void **state)
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(ask_text((enum ask_kind)kinds[i], SL("")),
 		    E_RANGE);
-	for (unsigned kind = ASK_PASSWORD; kind <= ASK_SIGN; kind++) {
+	for (unsigned kind = ASK_LOGIN; kind <= ASK_SIGN; kind++) {
 		begin((enum ask_kind)kind, SL(""));
 		q.text_n = ASK_TEXT_MAX + 1;
 		assert_int_equal(answer(), E_RANGE);
