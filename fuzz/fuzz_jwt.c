@@ -42,7 +42,7 @@ verify(struct jwt *j, struct slice token, const struct secret *key)
 	static uint8_t area[JWT_BYTES_MAX];
 	struct buf b = BUF_ON(area);
 
-	return jwt_verify(j, &b, token, key, NOW_S);
+	return jwt_verify(j, &b, token, key, NOW_S, JWT_FOREIGN);
 }
 
 /* The header up to the first NUL, the claims behind it, signed by hand. */

@@ -117,8 +117,7 @@ open_inside(void *ctx, struct vault_hello *h)
 	if (s->has_agent)
 		h->token = s->conf.token;
 	wipe_settings(s);
-	if (store_revoked(&s->keeper.revoked, &io, &area,
-	    net_wall_ms() / 1000, &f) != E_OK)
+	if (store_revoked(&s->keeper.revoked, &io, &area, &f) != E_OK)
 		return store_fault(s, &f);
 	code = serve_sandbox_keeper(s);
 	/* Settings are slices of what it overwrites. */

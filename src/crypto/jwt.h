@@ -24,7 +24,7 @@ enum {
 	JWT_KEY_MIN     = 16,           /* bytes; our own settings demand 32 */
 	JWT_DEPTH       = 16,           /* nesting of header and claims */
 	JWT_MEMBERS_MAX = 64,           /* of the header, of the claims */
-	JWT_AHEAD_S_MAX = 60,           /* iat: clocks get put back */
+	JWT_AHEAD_S_MAX = 60,           /* iat of another's: clocks differ */
 };
 
 /*
@@ -60,13 +60,17 @@ struct jwt {
  *   E_OK       *j is filled; its claims lie in *area, which must live as long
  *   E_AUTH     as in jwt_open; or the payload is not an object with unique
  *              names and an integer exp; nbf after now_s; iat more than
- *              JWT_AHEAD_S_MAX after now_s
+ *              JWT_AHEAD_S_MAX after now_s, unless it is JWT_OWN
  *   E_EXPIRED  all is right but that exp <= now_s. No leeway
  *   E_FULL     *area is too small; JWT_BYTES_MAX is enough
  * On an error *j is untouched. Who the token is for (sub, aud) is the
  * caller's question, by json_get on the claims.
+ *
+ * JWT_OWN: nobody else has the key, so a token from the future only says that
+ * our clock was set back, which must log nobody out; exp decides.
  */
+enum jwt_origin { JWT_FOREIGN, JWT_OWN };
 enum err jwt_verify(struct jwt *j, struct buf *area, struct slice token,
-    const struct secret *key, uint64_t now_s);
+    const struct secret *key, uint64_t now_s, enum jwt_origin origin);
 
 #endif

@@ -249,7 +249,7 @@ answer_session(const struct keeper *k, const struct ask *q, struct answer *a)
 	enum err e;
 
 	e = jwt_verify(&j, &b, slice_of(q->text, q->text_n), &k->jwt,
-	    q->now_s);
+	    q->now_s, JWT_OWN);
 	if (e == E_OK)
 		e = check_claims(k, q, &j, a);
 	if (e != E_OK)

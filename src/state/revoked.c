@@ -7,6 +7,7 @@
 
 #include <assert.h>
 
+#include "base/num.h"
 #include "codec/b64.h"
 #include "codec/json.h"
 
@@ -22,28 +23,19 @@ revoked_has(const struct revoked *r, const uint8_t jti[JTI_BYTES],
 	return false;
 }
 
-static void
-drop_expired(struct revoked *r, uint64_t now_s)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < r->n; i++)
-		if (r->rows[i].expires_s > now_s)
-			r->rows[kept++] = r->rows[i];
-	r->n = kept;
-}
-
-/* Let the entry that expires first become part of ended_s. */
+/* Let the entries that expire first become part of ended_s. */
 static void
 fold_first(struct revoked *r)
 {
-	uint32_t first = 0;
+	uint32_t kept = 0;
 
+	r->ended_s = r->rows[0].expires_s;
 	for (uint32_t i = 1; i < r->n; i++)
-		if (r->rows[i].expires_s < r->rows[first].expires_s)
-			first = i;
-	r->ended_s = r->rows[first].expires_s;
-	drop_expired(r, r->ended_s);
+		r->ended_s = min_u64(r->ended_s, r->rows[i].expires_s);
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->rows[i].expires_s > r->ended_s)
+			r->rows[kept++] = r->rows[i];
+	r->n = kept;
 }
 
 bool
@@ -56,7 +48,6 @@ revoked_add(struct revoked *r, const uint8_t jti[JTI_BYTES],
 	if (expires_s <= now_s || revoked_has(r, jti, expires_s))
 		return false;
 	memcpy(row.jti, jti, JTI_BYTES);
-	drop_expired(r, now_s);
 	if (r->n == REVOKED_MAX)
 		fold_first(r);
 	if (expires_s > r->ended_s)
@@ -116,8 +107,8 @@ parse_row(struct revoked_row *row, struct json v)
 }
 
 static enum err
-parse_rows(struct revoked *r, struct slice text, struct json list,
-    uint64_t now_s, size_t *at, const char **why)
+parse_rows(struct revoked *r, struct slice text, struct json list, size_t *at,
+    const char **why)
 {
 	struct json_iter it;
 	struct json name, v;
@@ -129,8 +120,6 @@ parse_rows(struct revoked *r, struct slice text, struct json list,
 		if (!parse_row(&row, v))
 			return fault(text, v.raw, "not an entry of the form "
 			    "{\"jti\":...,\"exp\":...}", at, why);
-		if (row.expires_s <= now_s)
-			continue;
 		if (r->n == REVOKED_MAX)
 			return fault(text, v.raw, "too many entries", at, why);
 		r->rows[r->n++] = row;
@@ -139,7 +128,7 @@ parse_rows(struct revoked *r, struct slice text, struct json list,
 }
 
 enum err
-revoked_parse(struct revoked *r, struct slice text, uint64_t now_s, size_t *at,
+revoked_parse(struct revoked *r, struct slice text, size_t *at,
     const char **why)
 {
 	struct json_field f[] = {
@@ -167,5 +156,5 @@ revoked_parse(struct revoked *r, struct slice text, uint64_t now_s, size_t *at,
 	if (json_u64(f[1].v, &r->ended_s) != E_OK)
 		return fault(text, root.raw, "\"ended_s\" is not a time",
 		    at, why);
-	return parse_rows(r, text, f[2].v, now_s, at, why);
+	return parse_rows(r, text, f[2].v, at, why);
 }

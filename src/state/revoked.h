@@ -1,12 +1,15 @@
 /*
  * The sessions that were ended before their time, by the id of their token
- * (jti), each kept until its token would have expired anyway.
+ * (jti).
+ *
+ * Nothing is forgotten because its token seems to have expired: a clock that
+ * was ahead for a moment would make a session that was ended valid again.
  *
  * The list is bounded. When it is full, the entry that expires first makes
  * room by raising `ended_s`: every session that expires no later than that is
- * over. A logout is never forgotten and never refused; what it can cost, after
- * more than REVOKED_MAX of them in a day, is that sessions older than the
- * entry log in again.
+ * over, as it is by the clock as a rule. A logout is never forgotten and never
+ * refused; what it can cost, after more than REVOKED_MAX of them in the life of
+ * a session, is that sessions older than the entry log in again.
  */
 #ifndef ADIT_STATE_REVOKED_H
 #define ADIT_STATE_REVOKED_H
@@ -36,8 +39,8 @@ bool revoked_has(const struct revoked *r, const uint8_t jti[JTI_BYTES],
     uint64_t expires_s);
 
 /*
- * End a session; entries that expired at now_s are dropped on the way. Nothing
- * changes, and false, if it was ended already or has expired.
+ * End a session. Nothing changes, and false, if it was ended already or has
+ * expired.
  */
 bool revoked_add(struct revoked *r, const uint8_t jti[JTI_BYTES],
     uint64_t expires_s, uint64_t now_s);
@@ -54,14 +57,14 @@ bool revoked_add(struct revoked *r, const uint8_t jti[JTI_BYTES],
 bool revoked_put(struct buf *b, const struct revoked *r);
 
 /*
- * revoked_parse: read it back; entries that expired at now_s are left out.
+ * revoked_parse: read it back.
  *   E_OK        *r is filled
  *   E_SYNTAX    *at is the offset where it is wrong, *why a static text
  * Strict: an unknown, missing or doubled member is an error, for this file is
  * written by the relay alone and a part that is not understood may be a
  * session that should be over. *r is unspecified on an error.
  */
-enum err revoked_parse(struct revoked *r, struct slice text, uint64_t now_s,
-    size_t *at, const char **why);
+enum err revoked_parse(struct revoked *r, struct slice text, size_t *at,
+    const char **why);
 
 #endif

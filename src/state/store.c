@@ -121,7 +121,7 @@ store_relay_token(struct secret *out, const struct store_io *io,
 
 enum err
 store_revoked(struct revoked *r, const struct store_io *io, struct buf *area,
-    uint64_t now_s, struct store_fault *f)
+    struct store_fault *f)
 {
 	const char *why;
 	size_t at;
@@ -136,7 +136,7 @@ store_revoked(struct revoked *r, const struct store_io *io, struct buf *area,
 		return E_OK;
 	if (e != E_OK)
 		return load_fault(f, e);
-	e = revoked_parse(r, buf_slice(area), now_s, &at, &why);
+	e = revoked_parse(r, buf_slice(area), &at, &why);
 	if (e != E_OK)
 		return fault(f, e, store_line(buf_slice(area), at), why);
 	return E_OK;

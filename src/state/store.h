@@ -62,7 +62,7 @@ enum err store_relay_token(struct secret *out, const struct store_io *io,
  * file's text, STORE_FILE_MAX bytes, not needed afterwards. Errors as above.
  */
 enum err store_revoked(struct revoked *r, const struct store_io *io,
-    struct buf *area, uint64_t now_s, struct store_fault *f);
+    struct buf *area, struct store_fault *f);
 
 /* Write the list. `area` as above. False if that failed. */
 bool store_save_revoked(const struct revoked *r, const struct store_io *io,

@@ -231,8 +231,8 @@ rig_again(struct rig *g)
 	struct store_fault fault;
 
 	keeper_begin(g);
-	MUST(store_revoked(&g->keeper->revoked, &io, &text,
-	    world_io(g->host)->wall_ms / 1000, &fault) == E_OK);
+	MUST(store_revoked(&g->keeper->revoked, &io, &text, &fault) ==
+	    E_OK);
 	for (size_t i = 0; i < g->cfg.nlistens; i++) {
 		struct relay_listen *l = &g->cfg.listens[i];
 		uint8_t where[ADDR_TEXT_MAX];

@@ -57,7 +57,7 @@ verify(struct slice token, const struct secret *key, uint64_t now_s)
 	struct buf b = BUF_ON(area);
 	struct slice t = guard_slice(token);
 	struct jwt j = { 0 };
-	enum err e = jwt_verify(&j, &b, t, key, now_s);
+	enum err e = jwt_verify(&j, &b, t, key, now_s, JWT_FOREIGN);
 
 	guard_free(t);
 	assert_int_equal(j.claims.kind, e == E_OK ? JSON_OBJECT : JSON_NONE);
@@ -271,6 +271,31 @@ judges_the_claims_by_the_given_clock(void **state)
 }
 
 static void
+a_clock_set_back_spoils_no_token_of_ours(void **state)
+{
+	static const struct { const char *claims; enum err want; } rows[] = {
+		{ "{\"exp\":1800000001,\"iat\":1800000061}", E_OK },
+		{ "{\"exp\":2000000000,\"iat\":1900000000}", E_OK },
+		{ "{\"exp\":1800000000,\"iat\":1799999999}", E_EXPIRED },
+		{ "{\"exp\":1800000001,\"nbf\":1800000001}", E_AUTH },
+		{ "{\"exp\":1800000001,\"iat\":null}", E_AUTH },
+	};
+	struct secret key = key_of(SL("0123456789abcdef"));
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		uint8_t token[512], area[JWT_BYTES_MAX];
+		struct buf t = BUF_ON(token), b = BUF_ON(area);
+		struct jwt j;
+
+		assert_int_equal(jwt_sign(&t, vec_str(rows[i].claims), &key),
+		    E_OK);
+		CHECK(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S, JWT_OWN)
+		    == rows[i].want, rows[i].claims);
+	}
+}
+
+static void
 refuses_a_token_with_any_bit_changed(void **state)
 {
 	struct secret key = key_of(SL("0123456789abcdef0123456789abcdef"));
@@ -357,7 +382,8 @@ gives_the_claims_to_read(void **state)
 	    "\"exp\":1800003600}"), &key), E_OK);
 	assert_true(slice_starts(buf_slice(&t),
 	    SL("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")));
-	assert_int_equal(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S), E_OK);
+	assert_int_equal(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S,
+	    JWT_FOREIGN), E_OK);
 	assert_true(j.exp_s == 1800003600 && j.iat_s == 1799999990);
 	assert_int_equal(json_get(j.claims, SL("sub"), &sub), E_OK);
 	assert_true(json_is(sub, SL("ann")));
@@ -383,10 +409,12 @@ stays_within_its_sizes(void **state)
 	    E_OK);
 	assert_int_equal(verify(buf_slice(&t), &key, NOW_S), E_OK);
 	b.cap = 10;
-	assert_int_equal(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S),
+	assert_int_equal(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S,
+	    JWT_FOREIGN),
 	    E_FULL);
 	b.cap = b64_decoded_max(t.n);
-	assert_int_equal(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S), E_OK);
+	assert_int_equal(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S,
+	    JWT_FOREIGN), E_OK);
 	for (size_t cap = 0; cap < 80; cap++) {
 		struct buf small = buf_of(token, cap);
 
@@ -413,6 +441,7 @@ main(void)
 		cmocka_unit_test(agrees_with_wycheproof),
 		cmocka_unit_test(refuses_headers_that_say_anything_else),
 		cmocka_unit_test(judges_the_claims_by_the_given_clock),
+		cmocka_unit_test(a_clock_set_back_spoils_no_token_of_ours),
 		cmocka_unit_test(refuses_a_token_with_any_bit_changed),
 		cmocka_unit_test(wants_three_parts_however_well_signed),
 		cmocka_unit_test(has_a_largest_size),

@@ -67,8 +67,7 @@ start(const char *jwt, const char *password, const char *token)
 	secret_set(&p, slice_of(password, strlen(password)));
 	secret_set(&t, slice_of(token, strlen(token)));
 	keeper_init(&k, &cfg);
-	assert_int_equal(store_revoked(&k.revoked, &disk_io, &file, NOW, &f),
-	    E_OK);
+	assert_int_equal(store_revoked(&k.revoked, &disk_io, &file, &f), E_OK);
 }
 
 #define JWT_A "a-signing-key-of-thirty-two-bytes"
@@ -233,7 +232,7 @@ a_session_has_the_claims_that_are_documented(void **state)
 	(void)state;
 	issue(SL("shared"), SL("s"), DAY);
 	secret_set(&key, SL(JWT_A));
-	assert_int_equal(jwt_verify(&j, &b, token, &key, NOW), E_OK);
+	assert_int_equal(jwt_verify(&j, &b, token, &key, NOW, JWT_OWN), E_OK);
 	json_iter(&it, j.claims);
 	while (json_next(&it, &name, &v)) {
 		assert_true(n < 6);
@@ -418,6 +417,30 @@ sessions_of_one_id_end_together(void **state)
 	begin(ASK_ISSUE, SL("no id"));
 	q.ttl_s = DAY;
 	assert_int_equal(answer(), E_SYNTAX);
+}
+
+/* A clock that was ahead for a moment, or set back, changes nothing. */
+static void
+sessions_outlive_a_clock_that_jumps(void **state)
+{
+	uint8_t jti[JTI_CHARS];
+
+	(void)state;
+	issue(SL("shared"), SL("s"), DAY);
+	memcpy(jti, a.jti, sizeof jti);
+	assert_int_equal(session_at(NOW - 10 * 365 * DAY, SL("")), E_OK);
+	assert_int_equal(session_at(NOW + 10 * 365 * DAY, SL("")), E_EXPIRED);
+	assert_int_equal(session_at(NOW, SL("")), E_OK);
+	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_OK);
+	assert_int_equal(disk.saves, 1);
+	/* Somebody logs out in the future, and there is a restart then. */
+	begin(ASK_REVOKE, SL("AAAAAAAAAAAAAAAAAAAAAA"));
+	q.now_s = NOW + 10 * 365 * DAY;
+	q.expires_s = q.now_s + DAY;
+	assert_int_equal(answer(), E_OK);
+	assert_int_equal(disk.saves, 2);
+	start(JWT_A, PASSWORD, TOKEN);
+	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
 }
 
 static void
@@ -606,6 +629,7 @@ main(void)
 		T(sessions_of_one_id_end_together),
 		T(a_full_disk_does_not_keep_a_session_alive),
 		T(what_is_no_id_cannot_be_revoked),
+		T(sessions_outlive_a_clock_that_jumps),
 		T(device_cookies_are_ours_and_expire),
 		T(signing_depends_on_text_and_key),
 		T(questions_out_of_range_get_no_answer),
