@@ -1,6 +1,7 @@
 /*
- * embed: print the C source that holds the files named on the command line as
- * the table of base/asset.h. Runs on the machine that builds.
+ * embed VERSION FILE...: print the C source that holds the files, each packed
+ * by gzip already, as the table of base/asset.h. Runs on the machine that
+ * builds.
  *
  * The tag is FNV-1a over the bytes, 64 bits: it tells a browser's copy from
  * the present one, and nothing depends on it for security.
@@ -85,20 +86,22 @@ main(int argc, char **argv)
 {
 	uint64_t *hash = calloc((size_t)argc, sizeof *hash);
 
-	if (hash == NULL)
+	if (hash == NULL || argc < 2)
 		return 1;
-	qsort(argv + 1, (size_t)argc - 1, sizeof *argv, by_name);
+	qsort(argv + 2, (size_t)argc - 2, sizeof *argv, by_name);
 	printf("/* made by tools/embed */\n#include \"base/asset.h\"\n");
-	for (int i = 1; i < argc; i++)
+	for (int i = 2; i < argc; i++)
 		hash[i] = put_bytes(argv[i], i);
 	printf("const struct asset assets[] = {\n");
-	for (int i = 1; i < argc; i++)
+	for (int i = 2; i < argc; i++)
 		printf("{ SL_INIT(\"%s\"), SL_INIT(\"%s\"),\n    SL_INIT("
 		    "\"\\\"%016" PRIx64 "\\\"\"), { b%d, N%d } },\n",
 		    base_of(argv[i]), type_of(argv[i]), hash[i], i, i);
 	/* A closing row: C knows no empty array. */
 	printf("{ .path = { NULL, 0 } },\n};\n"
-	    "const size_t assets_n = %d;\n", argc - 1);
+	    "const size_t assets_n = %d;\n"
+	    "const struct slice assets_version = SL_INIT(\"%s\");\n",
+	    argc - 2, argv[1]);
 	free(hash);
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

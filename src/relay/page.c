@@ -549,6 +549,8 @@ page_asset(struct client *c, const struct http_head *h, struct slice path)
 	if (f != NULL && slice_eq(f->value, a->etag)) {
 		rep.status = 304;
 	} else {
+		buf_lit(&b, "Content-Encoding: gzip\r\n");
+		rep.extra = buf_slice(&b);
 		rep.type = a->type;
 		rep.body = a->body;
 	}
