@@ -96,8 +96,9 @@ open_inside(void *ctx, struct vault_hello *h)
 	struct store_fault f;
 	struct rng rng;
 	uint8_t seed[2 * RNG_SEED_MIN];
-	struct keeper_cfg cfg = { &s->conf.jwt, &s->conf.password,
-		&s->conf.token, slice_of(seed, sizeof seed), io };
+	struct keeper_cfg cfg = { .jwt = &s->conf.jwt,
+		.password = &s->conf.password, .token = &s->conf.token,
+		.seed = slice_of(seed, sizeof seed), .io = io };
 	int code;
 
 	serve_close_listens(s);
@@ -133,7 +134,7 @@ answer_inside(void *ctx, const struct ask *q, struct answer *a)
 {
 	struct serve *s = ctx;
 
-	keeper_answer(&s->keeper, q, a);
+	(void)keeper_answer(&s->keeper, q, a);
 }
 
 static void

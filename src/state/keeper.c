@@ -327,7 +327,7 @@ answer_sign(const struct keeper *k, struct slice text, struct answer *a)
 	return E_OK;
 }
 
-void
+enum keeper_for
 keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
 {
 	struct slice text = { q->text, q->text_n };
@@ -340,7 +340,7 @@ keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
 	if (q->text_n > sizeof q->text || q->site_n > sizeof q->site ||
 	    q->user_n > sizeof q->user || q->by_n > sizeof q->by ||
 	    q->from_n > sizeof q->from || q->device_n > sizeof q->device)
-		return;
+		return KEEPER_RELAY;
 	switch (q->kind) {
 	case ASK_LOGIN:
 		a->result = answer_password(k, text, a);
@@ -369,4 +369,5 @@ keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
 	default:
 		break;
 	}
+	return KEEPER_RELAY;
 }

@@ -1,19 +1,24 @@
 /*
- * The keeper: the one place that knows the relay's secrets. It answers the
- * questions of base/ask.h; it reads no socket, parses no HTTP and remembers
- * nothing between questions but the list of ended sessions.
+ * The keeper: the one place that knows the relay's secrets and decides who may
+ * what. It answers the questions of base/ask.h and holds accounts, invitations,
+ * tokens, sessions, access rules and the audit log; it reads no socket, parses
+ * no HTTP and does no I/O but through struct store_io.
  *
  * What it signs, and with what:
  *   session    HS256 JWT under the JWT secret itself. Claims: sub (who), aud
  *              (the site, ask.site), iat, exp, jti (16 random bytes, base64url)
- *              and gen
- *   gen        derived from the JWT secret and the password: a token carries
- *              the one it was made under, so another password ends the
+ *              and gen. It is good while its jti is in the store
+ *   gen        derived from the JWT secret and the shared password: a token
+ *              carries the one it was made under, so another password ends the
  *              sessions, and another JWT secret all of them
  *   device     id, expiry and HMAC, under a key derived for devices alone
  *   ASK_SIGN   HMAC under a key derived for that alone
- * The password and the agents' token are kept as HMACs and compared as such,
- * in a time that depends on the lengths of the guess alone.
+ * The shared password and RELAY_TOKEN are kept as HMACs and compared as such,
+ * in a time that depends on the lengths of the guess alone; accounts' passwords
+ * by scrypt, tokens and invitations as SHA-256 of their random text.
+ *
+ * Time comes with each question (now_s). Whoever calls keeper_answer sets it
+ * from a clock of its own: it is not the asker's to choose.
  */
 #ifndef ADIT_STATE_KEEPER_H
 #define ADIT_STATE_KEEPER_H
@@ -22,6 +27,7 @@
 #include "crypto/ct.h"
 #include "crypto/hash.h"
 #include "crypto/rng.h"
+#include "crypto/scrypt.h"
 #include "state/revoked.h"
 #include "state/store.h"
 
@@ -29,7 +35,36 @@ enum {
 	KEEPER_GEN_BYTES = 12,
 	KEEPER_GEN_CHARS = 16,
 	KEEPER_SHARED_TOKEN = 1,        /* credential of RELAY_TOKEN */
+	KEEPER_TOKEN_FIRST = 16,        /* credentials of kept tokens: from
+	                                 * here on, never used twice */
 	KEEPER_DEVICE_S = 180 * 86400,  /* ASK_ISSUE_DEVICE without a ttl_s */
+	KEEPER_GRANT_S = 10,            /* from login to ASK_ISSUE */
+	KEEPER_GRANTS = 16,             /* such, at once */
+	KEEPER_WAITING_MAX = 8,         /* questions behind the one that is
+	                                 * being stretched */
+	KEEPER_NOTES = 32,
+	KEEPER_LAZY_S = 60,             /* "last seen" is written so often */
+	SETUP_CHARS = 16,               /* of base32: 80 bits */
+	SETUP_TRIES = 5,
+	SETUP_S = 3600,
+	INVITE_S = 7 * 86400,
+	RESET_S = 86400,
+};
+
+enum keeper_mode { MODE_NONE, MODE_SHARED, MODE_SETUP, MODE_ACCOUNTS };
+
+/* A password to be stretched. Wipe it after use. */
+struct keeper_job {
+	uint32_t id;
+	struct scrypt_cost cost;
+	uint8_t salt[SCRYPT_SALT_BYTES];
+	struct secret password;
+};
+
+struct keeper_result {
+	uint32_t id;                    /* the job's */
+	bool ok;                        /* false: it could not be done */
+	uint8_t hash[SCRYPT_HASH_BYTES];
 };
 
 struct keeper {
@@ -53,39 +88,143 @@ struct keeper_cfg {
 	const struct secret *token;     /* empty: no token is right */
 	struct slice seed;              /* at least RNG_SEED_MIN random bytes */
 	struct store_io io;
+	struct scrypt_cost cost;        /* log2n 0: the usual one */
+	bool no_login;
 };
 
-/*
- * Copies what it needs of *cfg, whose secrets the caller then wipes. The list
- * of ended sessions is k->revoked: fill it (store_revoked) after this call.
- */
+/* Copies what it needs of *cfg, whose secrets the caller then wipes. */
 void keeper_init(struct keeper *k, const struct keeper_cfg *cfg);
+
+/*
+ * keeper_load: read people.json, tokens.json, sessions.json and the audit log,
+ * decide the mode, and, in mode setup, make the code and write setup-code.
+ *   E_OK      *cut is the number of bytes of a torn last line that were cut
+ *             off the audit log: say so
+ *   E_SYNTAX  a file is damaged: *f says which, where and why
+ *   E_AUTH    a shared password, although there are accounts: *f says it
+ *   E_IO      a file cannot be read or written
+ */
+enum err keeper_load(struct keeper *k, uint64_t now_s, size_t *cut,
+    struct store_fault *f);
+/* Is there a kept token for agents? If not, one is made (store_relay_token)
+ * and given by keeper_set_token, at any time before the first question. */
+bool keeper_has_agent_token(const struct keeper *k);
+void keeper_set_token(struct keeper *k, const struct secret *token);
 void keeper_wipe(struct keeper *k);
+
+/* What an answer is for; a question of which is still open. */
+enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
 
 /*
  * keeper_answer: *a becomes the answer to *q; kind, seq and who are the
- * question's. a->result by kind:
- *   ASK_LOGIN      E_OK: user is "shared". E_AUTH
- *   ASK_SESSION       E_OK: user, site, jti and expires_s are filled. E_AUTH:
- *                     not ours, made under another password, ended, or for
- *                     another site than q->site (which may be empty: any).
- *                     E_EXPIRED
- *   ASK_ISSUE         q->text: the jti of a session to continue on another
- *                     site, or empty for a new one. E_SYNTAX: no jti.
- *                     E_OK: text is the token, jti its id, expires_s its
- *                     expiry (now_s + ttl_s). E_FULL: user and site make it
- *                     longer than ASK_TEXT_MAX. E_RANGE: no such time
- *   ASK_REVOKE        text is a jti, expires_s its expiry. E_OK: over, and
- *                     durably so. E_IO: over, but the file could not be
- *                     written: a restart would forget it. E_SYNTAX: no jti
- *   ASK_TOKEN         E_OK: credential. E_AUTH
+ * question's. KEEPER_LATER: *a is not filled; a password must be stretched
+ * first, and keeper_done gives the answer.
+ *
+ * keeper_console: the same for a question of the host's own people (the control
+ * socket, a command under the lock), who may what an admin may and a few things
+ * more. ASK_OP only.
+ *
+ * a->result by kind:
+ *   ASK_LOGIN         user: who, or empty: the shared password. E_OK: user,
+ *                     role, and jti: the session that ASK_ISSUE may make for
+ *                     them within KEEPER_GRANT_S. E_AUTH: no such user, or
+ *                     another password, after equal work. E_FULL: too many
+ *                     wait
+ *   ASK_SESSION       E_OK: user, role, rules, site, jti and expires_s are
+ *                     filled. E_AUTH: not ours, not in the store, or for
+ *                     another site than q->site (empty: any). E_EXPIRED
+ *   ASK_ISSUE         text: a jti. One that a login, invite.accept or setup
+ *                     has just given: that session begins, durably, with from
+ *                     and device. One of the store: a token for another site,
+ *                     good no longer than the session; q->user is not looked
+ *                     at. E_OK: text is the token, jti, user, role, expires_s.
+ *                     E_AUTH: neither. E_SYNTAX: no jti. E_RANGE: no such
+ *                     time. E_IO: it could not be written. E_FULL
+ *   ASK_REVOKE        text: jti (logout). E_OK: over, and durably so, or it
+ *                     was. E_IO: not over: it could not be written
+ *   ASK_TOKEN         E_OK: credential; user: the one name that the agent may
+ *                     have, or empty: any; expires_s: 0 for never, else its
+ *                     tunnels end then. E_AUTH, E_EXPIRED
+ *   ASK_BEARER        E_OK: credential, scopes, role (by scope: admin, apps:
+ *                     member, else viewer), user ("token:NAME"), rules,
+ *                     expires_s. E_AUTH, E_EXPIRED
+ *   ASK_CHANNEL_KEY   E_OK: credential, expires_s. E_AUTH, E_EXPIRED
+ *   ASK_ACCESS        by: jti; text: AGENT/APP. E_OK: they may open it. E_AUTH
  *   ASK_DEVICE        E_OK: jti is the device's id, expires_s its expiry.
  *                     E_AUTH, E_EXPIRED
  *   ASK_ISSUE_DEVICE  E_OK: text is the cookie, jti the id, expires_s the
  *                     expiry (ttl_s, KEEPER_DEVICE_S if 0)
  *   ASK_SIGN          E_OK: text is 32 bytes, the MAC of q->text
+ *   ASK_OP            by: session token, API token, or empty (ops for nobody);
+ *                     text: {"op":...}. Always: text is JSON, status as HTTP
+ *                     has it; E_OK if that is 200. With invite.accept and
+ *                     setup also user, role and jti, as ASK_LOGIN
  * A question of unknown kind, or with a length beyond its array, is E_RANGE.
+ *
+ * The operations, with their fields ("?": may be absent), who may (any: who is
+ * logged in; own: who has an account; admin: by session, by API token of that
+ * scope, or the console), and members of the result. Times are Unix seconds.
+ *   me               any      -> user role mode session? (its id)
+ *   me.password      own      old new -> (other sessions of theirs end)
+ *   people.list      admin    after? -> rows: user role created seen sessions
+ *   people.add       console  user role password ->
+ *   people.role      admin    user role ->
+ *   people.remove    admin    user ->
+ *   people.reset     admin    user -> id secret expires
+ *   invites.list     admin    after? -> rows: id kind role user by expires
+ *   invites.new      admin    role ttl_s? -> id secret expires
+ *   invites.revoke   admin    id ->
+ *   invite.look      nobody   secret -> kind role user expires
+ *   invite.accept    nobody   secret user? password -> user role
+ *   setup            nobody   code user password -> user role
+ *   setup.code       console  -> (a new code, in the file)
+ *   tokens.list      admin    after? -> rows: id kind name agent scopes created
+ *                                 expires used by   (expires 0: never)
+ *   tokens.new       admin    kind name agent? scopes? ttl_s? -> id token
+ *   tokens.revoke    admin    id ->
+ *   sessions.list    any      after? all? (admin) -> rows: id user device from
+ *                                 since seen expires mine current
+ *   sessions.revoke  any      id (of another's: admin) ->
+ *   access.list      admin    after? -> rows: app people
+ *   access.set       admin    app people (names, or null: everyone) ->
+ *   audit.list       admin    after? -> rows: n t who from what on note
+ *   rotate           admin    ->
+ * An error is {"error":"text for people"}: 400 the question is wrong, 401 no
+ * valid session or token, 403 not for you, 404 no such thing, 409 it cannot be
+ * as things are, 429 too many wait, 500 it could not be written (and then it
+ * is as before).
  */
-void keeper_answer(struct keeper *k, const struct ask *q, struct answer *a);
+enum keeper_for keeper_answer(struct keeper *k, const struct ask *q,
+    struct answer *a);
+enum keeper_for keeper_console(struct keeper *k, const struct ask *q,
+    struct answer *a);
+
+/*
+ * keeper_job: the next password to stretch; false if there is none or one is
+ * under way. keeper_done: it has been; *a as by keeper_answer. KEEPER_LATER:
+ * nothing to send now (another job follows, or nobody waits for this one). A
+ * result of no job under way is dropped.
+ */
+bool keeper_job(struct keeper *k, struct keeper_job *j);
+enum keeper_for keeper_done(struct keeper *k, const struct keeper_result *r,
+    struct answer *a);
+
+/*
+ * keeper_note: the next note to the relay, false if there is none. Look after
+ * every answer: questions that would make notes are answered with E_FULL (429)
+ * while KEEPER_NOTES are waiting.
+ */
+bool keeper_note(struct keeper *k, struct answer *a);
+
+/* Write what may wait (last seen, refused logins): every KEEPER_LAZY_S, and
+ * at the end. */
+void keeper_tick(struct keeper *k, uint64_t now_s);
+
+/* In mode setup while it is good: the code as people see it, 19 characters,
+ * else empty. */
+struct slice keeper_setup_code(const struct keeper *k, uint8_t area[32]);
+
+/* "none", "shared", "setup", "accounts". */
+struct slice keeper_mode_name(const struct keeper *k);
 
 #endif

@@ -104,7 +104,7 @@ keeper_ask(void *arg, struct world_host *h, const struct ask *q)
 		return false;
 	MUST(q->kind < sizeof g->asked / sizeof g->asked[0]);
 	g->asked[q->kind]++;
-	keeper_answer(g->keeper, q, &a);
+	(void)keeper_answer(g->keeper, q, &a);
 	if (!g->keeper_deaf)
 		world_answer(h, &a, g->keeper_ms);
 	return true;
