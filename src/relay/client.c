@@ -429,6 +429,18 @@ client_bad_head(struct client *c, enum err e)
 	reply_fault(c, &none, err_http(e), e);
 }
 
+/* After a takeover: the app's agent is on its way here. */
+static bool
+wait_expected(struct client *c)
+{
+	struct relay *r = c->r;
+	uint16_t i;
+
+	return r->io->now_ms < r->expect_ms && r->verdict == NULL &&
+	    r->site.app.n > 0 &&
+	    remote_find_app(r, r->site.app, &i) == NULL && client_wait(c);
+}
+
 /* DESIGN section 4: no login for it, and no identity is sent. */
 static bool
 app_is_public(struct relay *r)
@@ -476,6 +488,8 @@ client_request(struct client *c, const struct http_head *h)
 		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));
 		return;
 	}
+	if (wait_expected(c))
+		return;
 	if (app_is_public(r)) {
 		s = (struct session){ .ok = true };
 		proxy_request(c, h, &s, rest);
@@ -628,6 +642,8 @@ client_run(struct client *c)
 		if (c->in_n > 0 && c->out.n == 0)
 			client_parse(c, slice_of(c->in, c->in_n));
 		client_read(c);
+		if (c->r->stopping && stop_rests(c))
+			client_close(c, false);
 		break;
 	case CLIENT_FLUSH:
 		client_drop_input(c);
@@ -703,7 +719,8 @@ client_patience(const struct client *c)
 
 	switch (c->state) {
 	case CLIENT_IDLE:
-		return c->served ? cfg->idle_ms : cfg->head_ms;
+		return c->r->stopping ? SETTLE_MS : c->served ? cfg->idle_ms :
+		    cfg->head_ms;
 	case CLIENT_LINGER:
 		return LINGER_MS;
 	case CLIENT_HEAD:

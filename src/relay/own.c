@@ -259,6 +259,19 @@ own_session(struct client *c, const struct http_head *h,
 	return true;
 }
 
+/* While another process takes over, state may be read only; asked again on
+ * another connection it is that one who answers. False: refused. */
+static bool
+own_reads(struct client *c, const struct http_head *h)
+{
+	if (h->verb == HTTP_V_GET || h->verb == HTTP_V_HEAD)
+		return true;
+	c->keep = false;
+	reply_error(c, h, 503, SL("Another process of this relay takes over; "
+	    "ask again"), SL("Retry-After: 1\r\n"));
+	return false;
+}
+
 /* Serve a request for a path of ours. `rest` follows the head. */
 void
 own_request(struct client *c, const struct http_head *h, struct slice path,
@@ -269,6 +282,8 @@ own_request(struct client *c, const struct http_head *h, struct slice path,
 	struct slice body;
 	struct session s;
 
+	if (r->held && !own_reads(c, h))
+		return;
 	if (!own_body(c, h, rest, &body))
 		return;
 	if (row == NULL && slice_starts(path, SL("/assets/")) &&

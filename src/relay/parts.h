@@ -58,6 +58,8 @@ enum {
 	LINGER_MS = 2000,               /* for a client to read the end */
 	LINGER_BYTES = 4 << 20,
 	AGENT_WAIT_MS = 3000,           /* a request, for its agent to resume */
+	EXPECT_MS = 10 * 1000,          /* or to come after a takeover */
+	SETTLE_MS = 1000,               /* a new connection, for its request */
 	REMOTES_SPARE = 2,              /* connections that come to resume */
 	SESSIONS_CACHED = 512,
 	SESSION_CHECK_MS = 60 * 1000,   /* a verdict is asked for again */
@@ -112,6 +114,10 @@ struct site {
 	uint8_t aud[ASK_SITE_MAX];
 	uint16_t aud_n;
 	struct addr client;     /* the person's address */
+};
+
+enum stop_phase {               /* see stop.c */
+	STOP_NONE, STOP_SETTLING, STOP_DRAINING, STOP_LEAVING, STOP_OVER,
 };
 
 enum purpose {                  /* of a question to the keeper */
@@ -374,12 +380,14 @@ struct relay {
 	uint64_t remote_seq;
 	struct name first_app;          /* see site_roots_first */
 	uint32_t ask_seq;
-	bool stopping;                  /* readiness is denied, agents told */
-	bool cut;                       /* and the time for that is over */
+	bool stopping;                  /* readiness is denied */
+	uint8_t phase;                  /* enum stop_phase */
+	bool held, left;                /* relay_hold, relay_leave */
 	bool kept_changed;
 	bool wake;                      /* look at those in CLIENT_WAIT again */
 	uint32_t spare;                 /* blocks for who comes to resume */
-	uint64_t stop_at_ms;
+	uint64_t settle_ms, stop_at_ms; /* when the phase ends at the latest */
+	uint64_t expect_ms;             /* until then agents are expected */
 	uint64_t requests;
 };
 
@@ -613,7 +621,10 @@ void resume_keep_spare(struct relay *r);
 bool resume_use_spare(struct relay *r);
 
 /* stop.c */
-void relay_cut(struct relay *r);
+/* Nothing would be lost by closing it. */
+bool stop_rests(const struct client *c);
+/* Go on with stopping; when to come back. */
+uint64_t stop_step(struct relay *r);
 
 /* kept.c */
 enum err kept_load(struct relay *r, struct slice state);

@@ -86,7 +86,7 @@ peer_drop(struct relay *r, struct peer *p)
 void
 listener_run(struct relay *r, struct listener *l)
 {
-	for (int i = 0; l->ready && i < TURN_ACCEPTS; i++) {
+	for (int i = 0; l->ready && !r->held && i < TURN_ACCEPTS; i++) {
 		struct addr from = { 0 };
 		int fd = r->io->ops->accept(r->io->ctx, l->fd, &from);
 		struct peer *p;
@@ -101,7 +101,7 @@ listener_run(struct relay *r, struct listener *l)
 			l->again_ms = r->io->now_ms + ACCEPT_AGAIN_MS;
 			return;
 		}
-		p = r->cut ? NULL : peer_add(r, &from);
+		p = peer_add(r, &from);
 		if (p == NULL)
 			r->io->ops->close(r->io->ctx, fd, true);
 		else

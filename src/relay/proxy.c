@@ -355,6 +355,11 @@ proxy_refuse(struct client *c, const struct http_head *h,
 		    "the app shares with the dashboard"), SL(""));
 		return true;
 	}
+	if (c->r->phase > STOP_SETTLING) {
+		reply_error(c, h, 503, SL("The relay is stopping"),
+		    SL("Retry-After: 1\r\n"));
+		return true;
+	}
 	if (l == NULL) {
 		reply_error(c, h, 502, SL("Tunnel not connected"), SL(""));
 		return true;

@@ -70,6 +70,11 @@ relay_new(struct relay **out, const struct relay_cfg *cfg,
 	e = kept_load(r, state);
 	if (e != E_OK)
 		return e;
+	if (cfg->succeeds) {
+		r->expect_ms = io->now_ms + EXPECT_MS;
+		if (site_roots_first(r))
+			name_set(&r->first_app, cfg->first_app);
+	}
 	for (size_t i = 0; i < cfg->nlistens; i++) {
 		r->listeners[i].fd = cfg->listens[i].fd;
 		r->listeners[i].ready = true;
@@ -99,15 +104,17 @@ relay_owns(handle who)
 void
 relay_event(struct relay *r, const struct io *io, const struct io_event *ev)
 {
+	struct listener *l;
 	struct client *c;
-	struct remote *l;
+	struct remote *o;
 
 	r->io = io;
 	switch (handle_kind(ev->who)) {
 	case KIND_LISTEN:
 		assert(handle_index(ev->who) < r->cfg->nlistens);
-		r->listeners[handle_index(ev->who)].ready = true;
-		listener_run(r, &r->listeners[handle_index(ev->who)]);
+		l = &r->listeners[handle_index(ev->who)];
+		l->ready = l->fd >= 0;
+		listener_run(r, l);
 		break;
 	case KIND_CLIENT:
 		c = pool_get(&r->clients, ev->who);
@@ -119,9 +126,9 @@ relay_event(struct relay *r, const struct io *io, const struct io_event *ev)
 			client_event(c, ev->flags);
 		break;
 	case KIND_REMOTE:
-		l = pool_get(&r->remotes, ev->who);
-		if (l != NULL)
-			remote_event(l, ev->flags);
+		o = pool_get(&r->remotes, ev->who);
+		if (o != NULL)
+			remote_event(o, ev->flags);
 		break;
 	default:
 		break;
@@ -198,7 +205,7 @@ run_listeners(struct relay *r)
 
 		if (l->ready && r->io->now_ms >= l->again_ms)
 			listener_run(r, l);
-		if (l->ready)
+		if (l->ready && !r->held)
 			due = min_u64(due, max_u64(l->again_ms,
 			    r->io->now_ms));
 	}
@@ -247,15 +254,12 @@ relay_step(struct relay *r, const struct io *io)
 	due = run_listeners(r);
 	run_marked(r);
 	run_timers(r);
-	if (r->stopping && io->now_ms >= r->stop_at_ms)
-		relay_cut(r);
+	due = min_u64(due, stop_step(r));
 	due = min_u64(due, run_remotes(r));
-	if (r->kept_changed)
+	if (r->kept_changed && !r->held)
 		kept_save(r);
 	free_dead(r);
 	if (r->dirty != NULL || r->wake)
 		due = io->now_ms;
-	if (r->stopping)
-		due = min_u64(due, r->stop_at_ms);
 	return min_u64(due, timers_due(&r->timers));
 }

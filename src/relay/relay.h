@@ -73,6 +73,10 @@ struct relay_cfg {
 	uint64_t session_ttl_s;
 	uint64_t hash_seed;             /* random */
 	struct slice version;
+	/* It goes on for a process whose agents are on their way here; whose
+	 * main site served this app because it came first (or empty). */
+	bool succeeds;
+	struct slice first_app;
 };
 
 /* Defaults, as in DESIGN section 1; lists empty. */
@@ -113,7 +117,21 @@ void relay_event(struct relay *r, const struct io *io,
 uint64_t relay_step(struct relay *r, const struct io *io);
 /* Begin to stop: /readyz says 503, agents are told, requests finish. */
 void relay_stop(struct relay *r, const struct io *io);
-/* True once nothing is left to do after relay_stop. */
+/* True once nothing is left to do after relay_stop or relay_leave. */
 bool relay_stopped(const struct relay *r);
+
+/*
+ * Another process takes over (app/takeover.h). relay_hold: accept nobody and
+ * write nothing; what is here goes on, but for what changes state: that is
+ * refused, on connections that then close. Or go on, as if nothing had been.
+ * relay_leave: the other one serves. Listening sockets are closed (forget them
+ * before), agents are sent to it, what is under way ends as by relay_stop.
+ */
+void relay_hold(struct relay *r, const struct io *io, bool hold);
+void relay_leave(struct relay *r, const struct io *io);
+/* Requests wait for an agent that may come back: not the time to hold. */
+bool relay_awaits(const struct relay *r);
+/* cfg.first_app of who takes over. */
+struct slice relay_first_app(const struct relay *r);
 
 #endif

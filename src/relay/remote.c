@@ -82,7 +82,7 @@ remote_upgrade(struct client *c, const struct http_head *h)
 		/* Nor may anything follow before our answer. */
 		reply_error(c, h, 400, SL("Not a handshake of adit.tunnel.1"),
 		    SL("Sec-WebSocket-Version: 13\r\n"));
-	} else if (r->stopping && !resume_awaited(r)) {
+	} else if (r->held || (r->stopping && !resume_awaited(r))) {
 		reply_error(c, h, 503, SL("The relay is stopping"),
 		    SL("Retry-After: 1\r\n"));
 	} else if (r->verdict != NULL && r->verdict->kind == ASK_TOKEN) {

@@ -376,7 +376,7 @@ rig_check(struct rig *g, uint64_t due_ms)
 	MUST(r->verdict == NULL);
 	MUST(r->dirty == NULL || due_ms <= now_ms);
 	for (size_t i = 0; i < g->cfg.nlistens; i++)
-		MUST(!r->listeners[i].ready ||
+		MUST(!r->listeners[i].ready || r->held ||
 		    due_ms <= max_u64(now_ms, r->listeners[i].again_ms));
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
 		if (pool_live(&r->clients, i))
@@ -428,7 +428,8 @@ rig_zero(struct rig *g, bool agents)
 	MUST(r->peers.used == 0);
 	MUST(r->blocks.reserved == r->spare);
 	MUST(r->blocks.pool.used == 0);
-	MUST(world_fds(g->host) == g->cfg.nlistens);
+	MUST(world_fds(g->host) ==
+	    (relay_stopped(g->r) ? 0 : g->cfg.nlistens));
 }
 
 /* ---- clients ---- */
@@ -871,9 +872,11 @@ ag_confirmed(void *owner)
 static void
 ag_goaway(void *owner, enum goaway_reason reason, uint32_t deadline_ms)
 {
-	(void)reason;
+	struct ag *a = owner;
+
 	(void)deadline_ms;
-	((struct ag *)owner)->goaway = true;
+	a->goaway = true;
+	a->goaway_reason = reason;
 }
 
 static const struct tunnel_ops ag_ops = {

@@ -92,7 +92,7 @@ struct ag {
 	struct blocks blocks;
 	struct arena arena;
 	enum err err;
-	unsigned close_code;
+	unsigned close_code, goaway_reason;
 	uint64_t end_ms;
 	struct as *streams;     /* the latest first */
 	unsigned nstreams;

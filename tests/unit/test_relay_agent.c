@@ -1,6 +1,5 @@
 /*
- * Agents at the relay: the upgrade, the hello, who owns a name, leaving and
- * stopping.
+ * Agents at the relay: the upgrade, the hello, who owns a name, leaving.
  */
 #include "relay_test.h"
 
@@ -447,115 +446,6 @@ addresses_share_their_caps(void **state)
 	rig_close(&g);
 }
 
-/* ---- stopping ---- */
-
-static void
-stops_in_order(void **state)
-{
-	struct cl *idle, *c, *late;
-	struct as *s;
-	struct ag *again;
-
-	(void)state;
-	begin_web();
-	web->app = ends_back;
-	idle = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(idle, "GET /", OK2), 200);
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /long", ""));
-	rig_settle(&g);
-	s = ag_last(web);
-	relay_stop(g.r, world_io(g.host));
-	rig_settle(&g);
-	assert_false(relay_stopped(g.r));
-	assert_true(idle->eof && !idle->broken);
-	assert_true(web->goaway);
-	/* Who asks is answered, and sent away. */
-	late = cl_new(&g, C2, NULL);
-	assert_int_equal(cl_ask(late, "GET /_adit/readyz HTTP/1.1\r\n" HOST
-	    "\r\n"), 503);
-	assert_true(cl_body_has(late, "draining"));
-	assert_true(late->eof);
-	late = cl_new(&g, C1, NULL);
-	assert_int_equal(cl_ask(late, req("GET /", "")), 503);
-	assert_true(late->eof);
-	again = ag_new(&g, A2, "mac");
-	ag_dial(again);
-	rig_settle(&g);
-	assert_int_equal(again->status, 503);
-	ag_drop(again, false);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
-	assert_true(cl_head_has(c, "Connection: close\r\n"));
-	assert_true(c->eof && !c->broken);
-	assert_int_equal(web->close_code, 4000);
-	rig_run(&g, 100);
-	assert_true(relay_stopped(g.r));
-	rig_close(&g);
-}
-
-static void
-stops_after_its_time(void **state)
-{
-	struct cl *c, *ws;
-	struct as *s;
-	uint64_t at;
-
-	(void)state;
-	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /long", ""));
-	ws = cl_new(&g, C1, NULL);
-	cl_put(ws, req("GET /ws", UPGRADE VERSION KEY));
-	rig_settle(&g);
-	for (s = web->streams; !as_has(s, "/ws"); s = s->next)
-		;
-	as_say(s, "HTTP/1.1 101 Switching Protocols\r\n" UPGRADE "\r\n");
-	rig_settle(&g);
-	assert_int_equal(cl_take(ws, false), 101);
-	s->in.n = 0;
-	at = world_now(g.w);
-	relay_stop(g.r, world_io(g.host));
-	rig_run(&g, 29000);
-	assert_false(c->eof || ws->eof || relay_stopped(g.r));
-	rig_run(&g, 2000);
-	assert_true(c->eof && ws->eof);
-	assert_true(cl_has(ws, "\x03\xe9" "the relay is stopping"));
-	assert_true(s->in.n > 8 || s->was_reset);
-	rig_run(&g, 3000);
-	assert_true(relay_stopped(g.r));
-	assert_true(world_now(g.w) - at < 35000);
-	rig_close(&g);
-}
-
-/* An agent and a client that do not even read cannot hold it up. */
-static void
-stops_whatever_others_do(void **state)
-{
-	char fill[4096];
-	struct cl *c;
-	struct as *s;
-
-	(void)state;
-	begin_web();
-	memset(fill, 'x', sizeof fill);
-	c = cl_new(&g, C1, NULL);
-	c->hold = true;
-	cl_put(c, req("GET /", ""));
-	s = asked(1);
-	as_say(s, "HTTP/1.1 200 OK\r\n\r\n");
-	for (int i = 0; i < 300; i++)
-		as_sayn(s, fill, sizeof fill);
-	rig_settle(&g);
-	world_stall(g.w, g.host, web->host, true);
-	relay_stop(g.r, world_io(g.host));
-	rig_run(&g, g.cfg.drain_ms + LINGER_MS + 100);
-	assert_true(relay_stopped(g.r));
-	world_stall(g.w, g.host, web->host, false);
-	rig_close(&g);
-}
-
 static void
 agents_in_rough_worlds(void **state)
 {
@@ -609,9 +499,6 @@ main(void)
 		cmocka_unit_test(an_agent_that_is_dead),
 		cmocka_unit_test(agents_have_a_cap),
 		cmocka_unit_test(addresses_share_their_caps),
-		cmocka_unit_test(stops_in_order),
-		cmocka_unit_test(stops_after_its_time),
-		cmocka_unit_test(stops_whatever_others_do),
 		cmocka_unit_test(agents_in_rough_worlds),
 	};
 
