@@ -16,6 +16,7 @@ int relay_cmd(const struct cmd *cmd);
 int agent_cmd(const struct cmd *cmd);
 int start_cmd(const struct cmd *cmd);
 int status_cmd(const struct cmd *cmd);
+int doctor_cmd(const struct cmd *cmd);
 int init_cmd(const struct cmd *cmd);
 
 #endif

@@ -181,7 +181,7 @@ const struct conf_row conf_rows[] = {
 	    .help = "listen there for plain http and send everybody to "
 	    "https" },
 	{ .id = C_RELAY, .type = CONF_TEXT,
-	    .roles = CONF_AGENT | CONF_STATUS,
+	    .roles = CONF_AGENT | CONF_ASKS,
 	    .flag = "relay", .key = "relay", .env = "RELAY_URL",
 	    .arg = "URL", .check = check_relay,
 	    .help = "the relay: https://HOST[:PORT] or wss://, or http:// or "
@@ -197,13 +197,13 @@ const struct conf_row conf_rows[] = {
 	    .flag = "name", .key = "name", .arg = "NAME",
 	    .check = value_name, .dflt = "the host name",
 	    .help = "this agent's name" },
-	{ .id = C_PIN, .type = CONF_LIST, .roles = CONF_AGENT | CONF_STATUS,
+	{ .id = C_PIN, .type = CONF_LIST, .roles = CONF_AGENT | CONF_ASKS,
 	    .flag = "pin", .key = "pin", .arg = "sha256:BASE64",
 	    .check = check_pin,
 	    .help = "the relay's public key, as adit init --self-signed "
 	    "prints it; whoever has it is the relay, and no CA, name or date "
 	    "counts. May be given twice, for a change of keys" },
-	{ .id = C_CA, .type = CONF_TEXT, .roles = CONF_AGENT | CONF_STATUS,
+	{ .id = C_CA, .type = CONF_TEXT, .roles = CONF_AGENT | CONF_ASKS,
 	    .flag = "ca", .key = "ca", .env = "SSL_CERT_FILE", .arg = "FILE",
 	    .dflt = "the system's",
 	    .help = "the certificate authorities to trust, as PEM" },
@@ -360,10 +360,10 @@ const struct conf_row conf_rows[] = {
 	{ .id = C_LOG_FORMAT, .type = CONF_TEXT, .roles = CONF_BOTH,
 	    .flag = "log-format", .key = "log_format", .arg = "FORMAT",
 	    .check = check_format, .dflt = "text", .help = "text or json" },
-	{ .id = C_JSON, .type = CONF_SWITCH, .roles = CONF_STATUS,
+	{ .id = C_JSON, .type = CONF_SWITCH, .roles = CONF_ASKS,
 	    .flag = "json", .help = "the answer as JSON, for programs" },
 	{ .id = C_HELP, .type = CONF_SWITCH,
-	    .roles = CONF_BOTH | CONF_STATUS | CONF_INIT, .flag = "help",
+	    .roles = CONF_BOTH | CONF_ASKS | CONF_INIT, .flag = "help",
 	    .help = "print this" },
 
 	LATER_ROW("channel-key", "channel_key",

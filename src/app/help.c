@@ -20,6 +20,7 @@ static const char all_text[] =
 "  start     relay and agent together on this machine\n"
 "  init      make a certificate for a relay without a domain\n"
 "  status    ask a relay what is connected\n"
+"  doctor    name what is wrong on the way to a relay\n"
 "  version   print the version\n"
 "\n"
 "adit COMMAND --help documents each. Two machines, two commands:\n"
@@ -27,7 +28,7 @@ static const char all_text[] =
 "  RELAY_PASSWORD=... adit relay\n"
 "  RELAY_TOKEN=... adit agent --relay http://HOST:4000 --app 3000\n"
 "\n"
-"Not in this version: user, invite, token, rotate, connect, doctor.\n";
+"Not in this version: user, invite, token, rotate, connect.\n";
 
 static const char relay_text[] =
 "Usage: adit relay [OPTION]...\n"
@@ -54,6 +55,14 @@ static const char status_text[] =
 "Asks the relay at URL (http://127.0.0.1:4000 if none is given) whether an\n"
 "agent is connected. It reads and writes no file.\n"
 "Exit code 0 if the relay answered, 1 if not.\n";
+
+static const char doctor_text[] =
+"Usage: adit doctor [--relay URL] [--json]\n"
+"\n"
+"Comes to the relay at URL as a browser or an agent would, and names what is\n"
+"wrong with the name, each of its addresses, TLS, the clock, the headers that\n"
+"a proxy passes on, and the WebSocket upgrade. It sends no secret.\n"
+"Exit code 0 if all is well, 1 if not.\n";
 
 static const char init_text[] =
 "Usage: adit init --self-signed [--name HOST|IP] [--data DIR]\n"
@@ -116,7 +125,7 @@ put_default(struct buf *b, const struct conf_row *row, enum conf_role role)
 
 	if (role == CONF_AGENT && row->dflt_agent != NULL)
 		text = row->dflt_agent;
-	if (row->id == C_RELAY && role == CONF_STATUS)
+	if (row->id == C_RELAY && (role & CONF_ASKS) != 0)
 		text = "http://127.0.0.1:4000";
 	if (text == NULL)
 		return;
@@ -135,7 +144,7 @@ put_spellings(struct buf *b, const struct conf_row *row, enum conf_role role)
 	uint8_t area[200];
 	struct buf line = BUF_ON(area);
 
-	if (row->key != NULL && role != CONF_STATUS) {
+	if (row->key != NULL && (role & CONF_ASKS) == 0) {
 		buf_lit(&line, "; key ");
 		put_c(&line, row->key);
 	}
@@ -205,10 +214,11 @@ help_put(struct buf *b, enum conf_role role)
 	put_c(b, role == CONF_RELAY ? relay_text :
 	    role == CONF_AGENT ? agent_text :
 	    role == CONF_START ? start_text :
-	    role == CONF_INIT ? init_text : status_text);
+	    role == CONF_INIT ? init_text :
+	    role == CONF_DOCTOR ? doctor_text : status_text);
 	put_rows(b, role, true, "\nOptions:\n");
 	put_rows(b, role, false, "\nIn the environment or the file only:\n");
-	if (role != CONF_STATUS && role != CONF_INIT)
+	if ((role & CONF_BOTH) != 0)
 		put_c(b, serve_end);
 	assert(buf_ok(b));
 }

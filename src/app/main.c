@@ -48,6 +48,7 @@ static const struct command {
 	{ "agent", agent_cmd, NULL },
 	{ "start", start_cmd, NULL },
 	{ "status", status_cmd, NULL },
+	{ "doctor", doctor_cmd, NULL },
 	{ "version", version_cmd, NULL },
 	{ "--version", version_cmd, NULL },
 	{ "help", help_cmd, NULL },
@@ -63,7 +64,6 @@ static const struct command {
 	{ "rotate", NULL, "not in this version; another JWT_SECRET ends all "
 	    "sessions" },
 	{ "connect", NULL, "not in this version: TCP apps" },
-	{ "doctor", NULL, "not in this version" },
 };
 enum { NCOMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -104,7 +104,7 @@ own_health(struct client *c, const struct http_head *h,
 {
 	(void)body;
 	(void)s;
-	page_health(c, h->verb == HTTP_V_HEAD);
+	page_health(c, h);
 }
 
 static void

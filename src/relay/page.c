@@ -487,8 +487,26 @@ put_tls_health(struct json_out *o, const struct relay *r)
 	json_object_end(o);
 }
 
+/* What we saw of this request, for who looks for faults on the way. */
+static void
+put_seen(struct json_out *o, const struct client *c,
+    const struct http_head *h)
+{
+	const struct relay *r = c->r;
+
+	json_name(o, SL("seen"));
+	json_object(o);
+	json_pair_string(o, SL("host"), r->site.host);
+	json_pair_bool(o, SL("secure"), r->site.secure);
+	/* By headers that are not believed. */
+	json_pair_bool(o, SL("forwarded"), !site_trusts(r, &c->peer) &&
+	    (http_field_id(h, HTTP_N_X_FORWARDED_PROTO, NULL) != NULL ||
+	    http_field_id(h, HTTP_N_X_FORWARDED_FOR, NULL) != NULL));
+	json_object_end(o);
+}
+
 void
-page_health(struct client *c, bool head_only)
+page_health(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
 	struct buf b = body_buf(r);
@@ -513,9 +531,11 @@ page_health(struct client *c, bool head_only)
 	json_object_end(&o);
 	if (r->tls_until_s > 0)
 		put_tls_health(&o, r);
+	put_seen(&o, c, h);
 	json_pair_string(&o, SL("timestamp"), buf_slice(&date));
 	json_object_end(&o);
-	reply_json(c, head_only, 200, buf_slice(&b), SL(""));
+	reply_json(c, h->verb == HTTP_V_HEAD, 200, buf_slice(&b),
+	    SL(""));
 }
 
 static const struct asset *

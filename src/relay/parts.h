@@ -541,7 +541,7 @@ void page_login(struct client *c, bool head_only, unsigned status,
     struct slice extra);
 void page_dashboard(struct client *c, bool head_only, const struct session *s);
 void page_status(struct client *c, bool head_only, bool names);
-void page_health(struct client *c, bool head_only);
+void page_health(struct client *c, const struct http_head *h);
 /* Any request on --listen-http. */
 void page_to_https(struct client *c, const struct http_head *h);
 void page_asset(struct client *c, const struct http_head *h, struct slice path);

@@ -171,7 +171,8 @@ static void
 help_names_every_setting(void **state)
 {
 	static const enum conf_role roles[] = { CONF_RELAY, CONF_AGENT,
-		CONF_START, CONF_STATUS, CONF_INIT };
+		CONF_START, CONF_STATUS, CONF_INIT,
+		CONF_DOCTOR };
 	static uint8_t area[HELP_MAX];
 	char want[100];
 
