@@ -124,6 +124,7 @@ struct rig {
 	char cookie[2048];      /* of the last rig_login: "adit=..." */
 	char device[512];
 	bool quiet;             /* the log at level FATAL */
+	unsigned steps, check_each;     /* rig_check after so many steps */
 };
 
 /* A world, and the configuration to be changed before rig_start. */

@@ -14,8 +14,11 @@
  *
  * What is allowed to go wrong: an exchange may end with an error only if one
  * of the parties in it was disturbed by a fault of the plan after it began
- * (struct blame). It must end in any case, at both ends, within DEADLINE_MS
- * after its beginning or the last disturbance.
+ * (struct blame). A tunnel that is cut or silent is no such fault, unless that
+ * lasts longer than the grace period allows for; but while it is, a request
+ * that has not reached its app may be refused. An exchange must end in any
+ * case, at both ends, within DEADLINE_MS after its beginning or the last
+ * disturbance.
  */
 #ifndef ADIT_TESTS_SIM_H
 #define ADIT_TESTS_SIM_H
@@ -27,16 +30,21 @@
 
 enum {
 	AGENTS = 3, PEOPLE = 5, HOSTILE = 3, EXCH_MAX = 4096,
-	DEADLINE_MS = 90 * 1000,        /* for an exchange to end */
-	PROGRESS_MS = 30 * 1000,        /* the relay's progress_ms */
+	DEADLINE_MS = 150 * 1000,       /* for an exchange to end */
+	PROGRESS_MS = 60 * 1000,        /* the relay's progress_ms */
 	SPOIL_EARLY = 8,                /* answers, and reads no upload */
 	NOTICE_MS = 16 * 1000,          /* a dead tunnel is noticed */
-	ANSWER_APPS = 40 * 1000,        /* the relay's first_byte_ms */
+	RECOVER_MS = 12 * 1000,         /* a session is resumed, once it can */
+	ANSWER_APPS = 60 * 1000,        /* the relay's first_byte_ms */
 };
 
-/* Does a cut shorter than the grace period leave streams alone? The switch
- * for when sessions are resumed. */
-enum { sim_resumes = 0 };
+enum fault {
+	FAULT_CUT, FAULT_AWAY, FAULT_STORM, FAULT_STALL, FAULT_FREEZE,
+	FAULT_PAUSE, FAULT_AGENT_KILL, FAULT_AGENT_STOP, FAULT_RELAY,
+	FAULT_FATE, FAULT_APP, FAULT_OPS, FAULT_WALL, FAULT_LATENCY,
+	FAULT_ACCEPT, FAULT_KEEPER, FAULT_SAVE, FAULT_PERSON, FAULT_HOSTILE,
+	FAULTS,
+};
 
 /* When a party was disturbed last; may lie ahead while a fault lasts. */
 struct blame { uint64_t ms; };
@@ -57,6 +65,7 @@ struct exch {
 	enum form form;
 	uint32_t pace;                  /* bytes that the app writes at once */
 	unsigned heads;                 /* how often the app got it */
+	bool refusable;                 /* the relay may refuse it */
 	uint64_t app_up;                /* bytes that the app got */
 	uint64_t got;                   /* bytes that the person got */
 	struct blame own;               /* the person's connection */
@@ -86,12 +95,19 @@ struct sim {
 	struct sim_app *apps[AGENTS];
 	size_t nagents;
 	struct blame relay;             /* everybody's */
+	struct blame away;              /* it could not be reached */
 	struct exch exchs[EXCH_MAX];
 	unsigned nexchs, done, errors;
 	bool calm;                      /* no new exchanges */
+	uint32_t grace_ms;
 };
 
+/* What a seed's process tells the one that counts. */
+struct result { uint64_t virtual_ms, digest; unsigned done, errors, cuts,
+	survived; };                    /* whole, with a cut in between */
+
 extern struct sim sim;
+extern struct result *result;
 
 /* The seed fails. */
 _Noreturn void sim_fail(const char *fmt, ...)
@@ -111,8 +127,31 @@ struct exch *exch_new(void);
 uint64_t exch_blame(const struct exch *x);
 /* It may end with an error. */
 bool exch_excused(const struct exch *x);
+/* Once a turn, while it is under way. */
+void exch_turn(struct exch *x);
 void blame(struct blame *b, uint64_t until_ms);
 void *sim_mem(size_t n);
+
+/* Some milliseconds, and everybody's turn. */
+void sim_turn(void);
+
+/* ---- faults ---- */
+
+/* Draw what there will be; then something every turn, and the end of what has
+ * lasted long enough (or all of it). */
+void sim_faults_plan(void);
+void sim_faults_turn(void);
+void sim_faults_heal(bool all);
+bool sim_has_fault(enum fault f);
+/* Until when nobody reaches the relay; 0: it can be reached. */
+uint64_t sim_fate_ms(void);
+
+/* ---- invariants ---- */
+
+/* Those of TUNNEL.md that hold at any time; every turn. */
+void sim_check_turn(void);
+/* Nothing is under way to this agent: those that hold then. */
+void sim_check_quiet(size_t agent);
 
 /* ---- agents ---- */
 
@@ -124,6 +163,9 @@ void sim_agent_kill(struct sim_agent *a);
 void sim_agent_stop(struct sim_agent *a, bool for_good);
 bool sim_agent_runs(const struct sim_agent *a);
 bool sim_agent_served(const struct sim_agent *a);
+/* Suspended: it sees nothing. */
+void sim_agent_sleep(struct sim_agent *a, bool on);
+bool sim_agent_sleeps(const struct sim_agent *a);
 /* For oracles, every turn. */
 void sim_agent_turn(struct sim_agent *a);
 /* Stopped for good, and nothing is left; then it is freed. */
@@ -133,10 +175,25 @@ struct world_host *sim_agent_host(const struct sim_agent *a);
 struct blame *sim_agent_blame(struct sim_agent *a);
 /* A fault ended that may have kept it from dialling. */
 void sim_agent_healed(struct sim_agent *a);
-/* Counters of its current session: counted frames put, acknowledged, and
- * received; window of the session and what is owed. False: no session. */
-struct sim_counts { uint64_t put, acked, received, credit, window, owed; };
-bool sim_agent_counts(const struct sim_agent *a, struct sim_counts *n);
+/* All are over. */
+void sim_agent_peace(struct sim_agent *a);
+/* Something hinders its tunnel until then, `cut`: and ends its connection. */
+void sim_agent_hinder(struct sim_agent *a, uint64_t until_ms, bool cut);
+/* When it last lost its connection. */
+uint64_t sim_agent_cut_ms(const struct sim_agent *a);
+bool sim_agent_hindered(const struct sim_agent *a);
+/* A request of that time may be refused now because of that. */
+bool sim_agent_refuses(const struct sim_agent *a, uint64_t begun_ms);
+/* Its k-th session: false if there is none. `id` has HELLO_SESSION_CHARS. */
+struct tunnel;
+struct sim_session {
+	const struct tunnel *t;
+	const uint8_t *id;
+	uint64_t parked_ms;             /* 0: it is not parked */
+	bool current;
+};
+bool sim_agent_session(const struct sim_agent *a, uint32_t k,
+    struct sim_session *s);
 /* The tunnel_id, NUL behind; empty before the first welcome. */
 const char *sim_agent_id(const struct sim_agent *a);
 /* The relay may give it another one from now on. */

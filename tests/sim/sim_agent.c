@@ -19,7 +19,9 @@
 #include "codec/ws.h"
 #include "tunnel/engine.h"
 
-enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000 };
+enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000,
+	OPEN_MS = 2000,         /* within so long a request is at the app */
+	TURN_MS = 1000 };       /* a turn of the simulator is shorter */
 
 /* Bytes of one direction of a tunnel's socket. */
 struct way {
@@ -38,11 +40,18 @@ struct sim_agent {
 	struct agent_plan plan;
 	struct arena arena;
 	struct agent *agent;            /* NULL: not running */
-	bool stopping, for_good, keeps_id, wrapped;
+	bool stopping, for_good, keeps_id, wrapped, sleeps;
+	uint64_t woke_ms;
 	struct io io;                   /* when wrapped */
 	struct filter filters[FILTERS];
 	uint32_t credit_stream;
+	unsigned steps;
 	struct blame blame;
+	/* What stands between it and the relay: since when (0: nothing does),
+	 * until when, when it last lost its connection; and when new requests
+	 * may have been refused because of it, the last time. */
+	uint64_t hinder_ms, hinder_until_ms, cut_ms;
+	uint64_t refuse_ms, refuse_until_ms, last_cut_ms;
 	uint64_t outage_ms;             /* began; 0: none */
 	uint64_t served_ms;             /* this service began; 0: none */
 	uint64_t healed_ms;             /* nothing hinders it since */
@@ -354,12 +363,13 @@ on_step(void *arg, const struct io *io)
 			way_flush(a, &a->filters[fd].out, fd);
 	}
 	due = agent_step(a->agent, wrap(a, io));
-	for (uint32_t i = 0; i < LINKS; i++) {
+	for (uint32_t i = 0; i < LINKS && a->steps % 16 == 0; i++) {
 		const struct link *l = pool_at(&a->agent->links, i);
 
 		if (pool_live(&a->agent->links, i) && l->has_tunnel)
 			tunnel_check(&l->t);
 	}
+	a->steps++;
 	assert(a->agent->blocks.pool.used <= a->agent->blocks.reserved);
 	assert(a->agent->blocks.reserved <= a->plan.blocks);
 	return due;
@@ -387,6 +397,7 @@ sim_agent_new(size_t i)
 	a->cfg.relay_url = SL("http://" SIM_RELAY ":4000");
 	a->cfg.name = slice_of(a->name, 2);
 	a->cfg.drain_ms = (uint32_t)(1000 + sim_below(10000));
+	a->cfg.grace_ms = sim.grace_ms;
 	a->cfg.max_streams = 64;        /* small tables: they are checked */
 	a->cfg.napps = 1;
 	app->name = slice_of(a->app, 2);
@@ -407,7 +418,7 @@ sim_agent_start(struct sim_agent *a)
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(a->arena.p != MAP_FAILED);
 	a->arena.used = 0;
-	a->stopping = false;
+	a->stopping = a->sleeps = false;
 	a->start_ms = 0;
 	a->cfg.tunnel_id = slice_of(a->id, a->keeps_id ? strlen(a->id) : 0);
 	assert(agent_new(&a->agent, &a->cfg, &a->plan, &a->arena,
@@ -444,7 +455,22 @@ sim_agent_stop(struct sim_agent *a, bool for_good)
 	a->stopping = true;
 	if (a->agent != NULL)
 		agent_stop(a->agent, wrap(a, world_io(a->host)));
+	world_kick(a->host);
 	world_run(sim.w, 0);
+}
+
+void
+sim_agent_sleep(struct sim_agent *a, bool on)
+{
+	a->sleeps = on;
+	a->woke_ms = sim_now();
+	world_pause(a->host, on);
+}
+
+bool
+sim_agent_sleeps(const struct sim_agent *a)
+{
+	return a->sleeps || sim_now() < a->woke_ms + 100;
 }
 
 bool
@@ -484,6 +510,44 @@ sim_agent_healed(struct sim_agent *a)
 	a->healed_ms = sim_now();
 }
 
+void
+sim_agent_peace(struct sim_agent *a)
+{
+	sim_agent_healed(a);
+	a->hinder_until_ms = min_u64(a->hinder_until_ms, sim_now());
+}
+
+void
+sim_agent_hinder(struct sim_agent *a, uint64_t until_ms, bool cut)
+{
+	if (a->hinder_ms == 0) {
+		a->hinder_ms = a->refuse_ms = sim_now();
+		a->hinder_until_ms = a->cut_ms = 0;
+	}
+	a->hinder_until_ms = max_u64(a->hinder_until_ms, until_ms);
+	if (cut)
+		a->cut_ms = a->last_cut_ms = sim_now();
+}
+
+uint64_t
+sim_agent_cut_ms(const struct sim_agent *a)
+{
+	return a->last_cut_ms;
+}
+
+bool
+sim_agent_refuses(const struct sim_agent *a, uint64_t begun_ms)
+{
+	return begun_ms + OPEN_MS >= a->refuse_ms &&
+	    a->refuse_until_ms + TURN_MS >= sim_now();
+}
+
+bool
+sim_agent_hindered(const struct sim_agent *a)
+{
+	return a->hinder_ms > 0;
+}
+
 const char *
 sim_agent_id(const struct sim_agent *a)
 {
@@ -497,6 +561,41 @@ sim_agent_forget_id(struct sim_agent *a)
 }
 
 /* ---- oracles ---- */
+
+/* Its tunnel works again, whatever hindered it. */
+static bool
+recovered(const struct sim_agent *a)
+{
+	const struct link *l;
+
+	if (sim_now() < a->hinder_until_ms || sim_fate_ms() > 0 ||
+	    !sim_agent_served(a))
+		return false;
+	l = pool_get(&a->agent->links, a->agent->current);
+	return l->live_ms > max_u64(a->cut_ms, a->hinder_ms) || sim_now() >=
+	    max_u64(a->cut_ms, a->hinder_until_ms) + NOTICE_MS;
+}
+
+/* It may have lasted too long for the session to be resumed? Each side counts
+ * the grace period from when it notices. */
+static void
+hinder_turn(struct sim_agent *a)
+{
+	uint64_t until;
+
+	if (a->hinder_ms == 0)
+		return;
+	a->refuse_until_ms = sim_now();
+	if (recovered(a)) {
+		sim_note("%s has recovered", a->name);
+		a->hinder_ms = 0;
+		return;
+	}
+	until = max_u64(max_u64(a->hinder_until_ms, sim_fate_ms()),
+	    a->hinder_ms + NOTICE_MS);
+	if (until + RECOVER_MS > a->hinder_ms + sim.grace_ms)
+		blame(&a->blame, sim_now());
+}
 
 /* The name keeps its tunnel_id. */
 static void
@@ -522,6 +621,8 @@ check_service(struct sim_agent *a)
 	    sim.relay.ms);
 	uint64_t wait = 5000 + 12000;
 
+	if (a->hinder_ms > 0)
+		from = max_u64(from, max_u64(a->cut_ms, a->hinder_until_ms));
 	if (from >= a->outage_ms + 25000)
 		wait = 60000 + 12000;
 	if (sim_now() > max_u64(from, a->outage_ms) + wait)
@@ -552,6 +653,7 @@ sim_agent_turn(struct sim_agent *a)
 {
 	if (a->agent == NULL || a->stopping)
 		blame(&a->blame, sim_now());
+	hinder_turn(a);
 	if (a->agent != NULL && agent_exit_code(a->agent) >= 0)
 		exited(a);
 	if (a->agent == NULL && a->start_ms > 0 && a->start_ms <= sim_now())
@@ -570,7 +672,8 @@ sim_agent_turn(struct sim_agent *a)
 	}
 	if (a->served_ms > 0) {
 		sim_note("%s is not served any more", a->name);
-		if (max_u64(a->blame.ms, sim.relay.ms) < a->served_ms)
+		if (max_u64(a->blame.ms, sim.relay.ms) < a->served_ms &&
+		    a->hinder_ms == 0)
 			sim_fail("%s lost its session without a fault",
 			    a->name);
 	}
@@ -578,22 +681,25 @@ sim_agent_turn(struct sim_agent *a)
 	if (a->outage_ms == 0)
 		a->outage_ms = sim_now();
 	check_service(a);
-	blame(&a->blame, sim_now());
+	if (a->hinder_ms == 0)
+		a->refuse_ms = a->outage_ms;
+	a->refuse_until_ms = sim_now();
 }
 
 bool
-sim_agent_counts(const struct sim_agent *a, struct sim_counts *n)
+sim_agent_session(const struct sim_agent *a, uint32_t k, struct sim_session *s)
 {
 	const struct link *l;
 
-	if (!sim_agent_served(a))
+	if (a->agent == NULL || k >= LINKS ||
+	    !pool_live(&a->agent->links, k))
 		return false;
-	l = pool_get(&a->agent->links, a->agent->current);
-	if (l == NULL || !l->has_tunnel)
+	l = pool_at(&a->agent->links, k);
+	if (!l->has_tunnel || tunnel_state(&l->t) == TUNNEL_HELLO)
 		return false;
-	*n = (struct sim_counts){ l->t.ring.put, l->t.ring.acked,
-		l->t.received, l->t.send_credit, l->t.recv_window,
-		l->t.recv_owed };
+	*s = (struct sim_session){ &l->t, l->session,
+		link_waits(l) ? l->parked_ms : 0,
+		pool_handle(&a->agent->links, l) == a->agent->current };
 	return true;
 }
 

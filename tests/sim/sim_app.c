@@ -17,7 +17,7 @@
 #include "codec/ws.h"
 #include "crypto/wsaccept.h"
 
-enum { OUT_MOST = 64 * 1024, PACE_MS = 3 };
+enum { OUT_MOST = 64 * 1024, PACE_MS = 15 };
 
 enum aconn_state { A_HEAD, A_BODY, A_ANSWER, A_WS, A_OVER };
 

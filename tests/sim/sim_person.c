@@ -101,13 +101,15 @@ exch_plan(struct exch *x)
 	x->agent = (unsigned)sim_below(sim.nagents);
 	x->kind = sim_chance(150) ? EX_WS : EX_HTTP;
 	x->form = (enum form)sim_below(FORMS);
-	x->pace = sim_chance(150) ? (uint32_t)(1 + sim_below(300)) : 0;
+	x->pace = sim_chance(250) ? (uint32_t)(1 + sim_below(200)) : 0;
 	x->vanishes = sim_chance(60);
 	x->up_n = sim_chance(500) ? 0 : sim_below(sim_chance(200) ? BODY_MOST :
 	    3000);
 	x->down_n = sim_below(sim_chance(250) ? BODY_MOST : 4000);
 	if (x->pace > 0)
-		x->down_n = min_u64(x->down_n, (uint64_t)x->pace * 1000);
+		x->down_n = (uint64_t)x->pace * sim_below(300);
+	if (x->pace > 0 && x->kind == EX_WS)
+		x->up_n = (uint64_t)x->pace * sim_below(200);
 	if (x->kind == EX_HTTP && x->agent > 0 && sim_chance(60))
 		x->spoil = (unsigned)(1 + sim_below(SPOIL_EARLY));
 	if (x->spoil == SPOIL_EARLY)
@@ -172,6 +174,8 @@ exch_over(struct person *p, enum exch_state state, const char *how)
 	x->state = state;
 	x->over_ms = sim_now();
 	sim.done += state == EX_DONE;
+	result->survived += state == EX_DONE &&
+	    sim_agent_cut_ms(sim.agents[x->agent]) > x->begun_ms;
 	sim.errors += state == EX_ERROR;
 	p->x = NULL;
 	p->idle_ms = sim_now();
@@ -312,8 +316,12 @@ ws_say(struct person *p)
 		uint64_t n = min_u64(p->x->up_n - p->said,
 		    1 + sim_below(sim_chance(100) ? 70000 : 5000));
 
+		if (p->x->pace > 0)
+			n = min_u64(n, p->x->pace);
 		say_frame(p, WS_BINARY, n);
 		p->said += n;
+		if (p->x->pace > 0)
+			break;
 	}
 	if (p->x->got == p->x->up_n && !p->closing) {
 		say_frame(p, WS_CLOSE, 2);
@@ -393,6 +401,7 @@ person_turn(struct person *p)
 	}
 	if (p->stall_ms > 0)
 		blame(&p->x->own, now + 1000);
+	exch_turn(p->x);
 	if (p->later.n > 0) {
 		size_t n = 1 + sim_below(p->later.n);
 
@@ -401,6 +410,8 @@ person_turn(struct person *p)
 	}
 	if (p->hold_ms == 0 && sim_chance(5))
 		p->hold_ms = now + sim_below(5000);
+	if (p->c->hold != (p->hold_ms > now))
+		world_kick(p->host);
 	p->c->hold = p->hold_ms > now;
 	if (p->x->vanishes && sim_chance(20)) {
 		person_close(p, sim_chance(500));

@@ -67,7 +67,9 @@ struct wconn {
 	struct addr to;
 	char path[UNIX_PATH_MAX_BYTES + 1];
 	enum world_fate fate;
-	bool frozen;            /* nothing passes any more */
+	uint64_t frozen_ms;     /* nothing passes before; NEVER: ever */
+	bool touched;           /* look at it in the next turn, */
+	uint64_t next_ms;       /* or then */
 };
 
 struct listener {
@@ -116,6 +118,8 @@ struct world_host {
 	void *arg;
 	uint64_t due_ms;
 	bool kick;              /* call step in any case */
+	bool hot;               /* something of its descriptors changed */
+	bool paused;
 	world_ask_fn *ask;
 	void *ask_arg;
 	struct file *files;
@@ -146,6 +150,8 @@ struct world {
 	struct fated fates[FATES_MAX];
 	size_t nfates;
 	struct pending *pending, **pending_end;
+	struct io_event *evs;   /* of one host's turn */
+	size_t nevs;
 	uint32_t resolve_ms;
 	unsigned resolves;
 	uint32_t tls_ms;
@@ -211,6 +217,14 @@ chance(struct world *w, uint32_t pm)
 	return pm > 0 && world_below(w, 1000) < pm;
 }
 
+static void
+touch_all(struct world *w)
+{
+	for (size_t i = 0; i < w->nconns; i++)
+		w->conns[i]->touched = true;
+	w->moved = true;
+}
+
 /* ---- settings ---- */
 
 struct world_cfg
@@ -272,6 +286,7 @@ world_stall(struct world *w, struct world_host *a, struct world_host *b,
     bool on)
 {
 	make_link(w, a, b)->stall = on;
+	touch_all(w);
 }
 
 void
@@ -292,7 +307,7 @@ stalled(const struct wconn *c)
 
 	if (a == NULL || b == NULL || a->machine == b->machine)
 		return false;
-	if (c->frozen)
+	if (c->frozen_ms > a->w->now_ms)
 		return true;
 	l = find_link(a->w, a->machine, b->machine);
 	return l != NULL && l->stall;
@@ -482,6 +497,9 @@ fd_get(struct world_host *h, int fd)
 	WANT(fd >= FD_FIRST && fd < h->fds_high &&
 	    (h->fds[fd].l != NULL || h->fds[fd].c != NULL),
 	    "a descriptor that is not open was used");
+	h->hot = true;
+	if (h->fds[fd].c != NULL)
+		h->fds[fd].c->touched = true;
 	return &h->fds[fd];
 }
 
@@ -673,6 +691,7 @@ conn_new(struct world *w, struct world_host *from)
 		c->e[i].send_max = w->cfg.send_bytes;
 	}
 	c->e[0].host = from;
+	c->touched = true;
 	c->e[1].closed = true;  /* until it is accepted or queued */
 	return c;
 }
@@ -728,18 +747,23 @@ conn_syn(struct world *w, struct wconn *c)
 	l->queue[l->nqueue++] = c;
 }
 
+/* Its first packet waits for a stall to end. */
+static bool
+syn_stalled(struct world *w, const struct wconn *c)
+{
+	const struct world_host *to = c->to.family == ADDR_UNIX ||
+	    addr_loopback(&c->to) ? NULL : host_at(w, &c->to);
+	const struct link *l = to == NULL ? NULL :
+	    find_link(w, c->e[0].host->machine, to);
+
+	return l != NULL && l->stall;
+}
+
 static void
 conn_move(struct world *w, struct wconn *c)
 {
-	if (c->syn_at <= w->now_ms) {
-		const struct world_host *to = c->to.family == ADDR_UNIX ||
-		    addr_loopback(&c->to) ? NULL : host_at(w, &c->to);
-		const struct link *l = to == NULL ? NULL :
-		    find_link(w, c->e[0].host->machine, to);
-
-		if (l == NULL || !l->stall)
-			conn_syn(w, c);
-	}
+	if (c->syn_at <= w->now_ms && !syn_stalled(w, c))
+		conn_syn(w, c);
 	if (stalled(c))
 		return;
 	if (c->e[0].open_at <= w->now_ms) {
@@ -761,12 +785,14 @@ conn_move(struct world *w, struct wconn *c)
 
 /* When something of it is due next. */
 static uint64_t
-conn_due(const struct world *w, const struct wconn *c)
+conn_due(struct world *w, const struct wconn *c)
 {
 	uint64_t due = c->syn_at;
 
 	if (stalled(c))
-		return NEVER;
+		return c->frozen_ms > w->now_ms ? c->frozen_ms : NEVER;
+	if (due <= w->now_ms && syn_stalled(w, c))
+		due = NEVER;
 	for (int i = 0; i < 2; i++) {
 		const struct end *e = &c->e[i];
 		const struct pipe *p = &e->out;
@@ -804,10 +830,23 @@ static void
 net_move(struct world *w)
 {
 	size_t k = 0;
+	bool over = false;
 
-	for (size_t i = 0; i < w->nconns; i++)
-		conn_move(w, w->conns[i]);
 	for (size_t i = 0; i < w->nconns; i++) {
+		struct wconn *c = w->conns[i];
+
+		if (!c->touched && c->next_ms > w->now_ms)
+			continue;
+		c->touched = false;
+		conn_move(w, c);
+		for (int e = 0; e < 2; e++) {
+			if (c->e[e].host != NULL)
+				c->e[e].host->hot = true;
+		}
+		c->next_ms = conn_due(w, c);
+		over = over || conn_over(c);
+	}
+	for (size_t i = 0; over && i < w->nconns; i++) {
 		if (conn_over(w->conns[i])) {
 			queue_leave(w, w->conns[i]);
 			conn_free(w->conns[i]);
@@ -815,7 +854,7 @@ net_move(struct world *w)
 			w->conns[k++] = w->conns[i];
 		}
 	}
-	w->nconns = k;
+	w->nconns = over ? k : w->nconns;
 }
 
 /* Reset the other end; this one is done. */
@@ -824,6 +863,7 @@ conn_reset(struct world *w, struct wconn *c, unsigned side)
 {
 	struct end *e = &c->e[side], *o = &c->e[!side];
 
+	c->touched = true;
 	end_break(w, e);
 	if (o->host != NULL && !o->closed && !o->broken)
 		o->broken_at = min_u64(o->broken_at, w->now_ms +
@@ -836,6 +876,7 @@ end_close(struct world *w, struct wconn *c, unsigned side, bool abort_it)
 	struct end *e = &c->e[side];
 	const struct pipe *in = &c->e[!side].out;
 
+	c->touched = true;
 	e->closed = true;
 	e->fd = -1;
 	e->watch.on = false;
@@ -1278,6 +1319,20 @@ world_program(struct world_host *h, world_event_fn *event, world_step_fn *step,
 }
 
 void
+world_kick(struct world_host *h)
+{
+	h->kick = h->step != NULL;
+}
+
+void
+world_pause(struct world_host *h, bool on)
+{
+	h->paused = on;
+	world_kick(h);
+	h->w->moved = true;
+}
+
+void
 world_keeper(struct world_host *h, world_ask_fn *ask, void *arg)
 {
 	h->ask = ask;
@@ -1358,6 +1413,7 @@ world_kill(struct world_host *h)
 	struct pending **p = &h->w->pending;
 
 	world_program(h, NULL, NULL, NULL);
+	h->paused = false;
 	for (int fd = FD_FIRST; fd < h->fds_high; fd++) {
 		if (h->fds[fd].l != NULL || h->fds[fd].c != NULL)
 			op_close(h, fd, true);
@@ -1376,8 +1432,11 @@ world_kill(struct world_host *h)
 }
 
 void
-world_freeze(struct world *w, struct world_host *a, struct world_host *b)
+world_freeze(struct world *w, struct world_host *a, struct world_host *b,
+    uint64_t ms)
 {
+	uint64_t until = ms == 0 ? NEVER : w->now_ms + ms;
+
 	for (size_t i = 0; i < w->nconns; i++) {
 		struct wconn *c = w->conns[i];
 		const struct world_host *x = c->e[0].host, *y = c->e[1].host;
@@ -1385,8 +1444,29 @@ world_freeze(struct world *w, struct world_host *a, struct world_host *b)
 		if (y != NULL && ((x->machine == a->machine &&
 		    y->machine == b->machine) || (x->machine == b->machine &&
 		    y->machine == a->machine)))
-			c->frozen = true;
+			c->frozen_ms = until;
 	}
+	touch_all(w);
+}
+
+void
+world_cut_half(struct world *w, struct world_host *a, struct world_host *b)
+{
+	for (size_t i = 0; i < w->nconns; i++) {
+		struct wconn *c = w->conns[i];
+		const struct world_host *x = c->e[0].host, *y = c->e[1].host;
+
+		if (y == NULL)
+			continue;
+		if (x->machine == a->machine && y->machine == b->machine)
+			end_break(w, &c->e[0]);
+		else if (x->machine == b->machine && y->machine == a->machine)
+			end_break(w, &c->e[1]);
+		else
+			continue;
+		c->frozen_ms = NEVER;
+	}
+	touch_all(w);
 }
 
 void
@@ -1406,6 +1486,7 @@ world_cut(struct world *w, struct world_host *a, struct world_host *b)
 		    (y == a && (b == NULL || x == b))) {
 			end_break(w, &c->e[0]);
 			end_break(w, &c->e[1]);
+			c->touched = true;
 		}
 	}
 }
@@ -1479,10 +1560,14 @@ static bool
 host_events(struct world_host *h)
 {
 	struct world *w = h->w;
-	struct io_event *evs;
 	size_t n = 0;
 
-	evs = get_mem(sizeof *evs * ((size_t)h->fds_used + 1));
+	h->hot = false;
+	if (h->fds_used >= w->nevs) {
+		free(w->evs);
+		w->nevs = (size_t)h->fds_used * 2 + 16;
+		w->evs = get_mem(sizeof *w->evs * w->nevs);
+	}
 	for (int fd = FD_FIRST; fd < h->fds_high; fd++) {
 		struct io_event ev = { 0 };
 
@@ -1493,16 +1578,15 @@ host_events(struct world_host *h)
 		    chance(w, w->cfg.spurious_pm) && w->busy < 100)
 			ev.flags = EV_READ | EV_WRITE;
 		if (ev.flags != 0)
-			evs[n++] = ev;
+			w->evs[n++] = ev;
 	}
 	for (size_t i = 0; i < n; i++) {
 		size_t j = i + (size_t)world_below(w, n - i);
-		struct io_event ev = evs[j];
+		struct io_event ev = w->evs[j];
 
-		evs[j] = evs[i];
+		w->evs[j] = w->evs[i];
 		h->event(h->arg, &h->io, &ev);
 	}
-	free(evs);
 	return n > 0;
 }
 
@@ -1541,10 +1625,10 @@ host_turn(struct world_host *h)
 {
 	bool any;
 
-	if (h->step == NULL)
+	if (h->step == NULL || h->paused)
 		return;
 	any = host_answers(h);
-	if (h->step != NULL)
+	if (h->step != NULL && (h->hot || h->kick))
 		any = host_events(h) || any;
 	if (h->step == NULL || !(any || h->kick || h->due_ms <= h->w->now_ms))
 		return;
@@ -1559,13 +1643,13 @@ world_due(const struct world *w)
 	uint64_t due = NEVER;
 
 	for (size_t i = 0; i < w->nhosts; i++) {
-		if (w->hosts[i]->step != NULL)
+		if (w->hosts[i]->step != NULL && !w->hosts[i]->paused)
 			due = min_u64(due, w->hosts[i]->due_ms);
 	}
 	for (size_t i = 0; i < w->nconns; i++)
-		due = min_u64(due, conn_due(w, w->conns[i]));
+		due = min_u64(due, w->conns[i]->next_ms);
 	for (const struct pending *p = w->pending; p != NULL; p = p->next)
-		due = min_u64(due, p->at_ms);
+		due = min_u64(due, p->host->paused ? NEVER : p->at_ms);
 	return due;
 }
 
@@ -1590,8 +1674,8 @@ world_until(struct world *w, bool (*done)(void *), void *arg, uint64_t max_ms)
 {
 	uint64_t limit = w->now_ms + max_ms;
 
-	for (size_t i = 0; i < w->nhosts; i++)
-		w->hosts[i]->kick = w->hosts[i]->step != NULL;
+	for (size_t i = 0; i < w->nhosts && !w->cfg.lazy; i++)
+		world_kick(w->hosts[i]);
 	for (;;) {
 		uint64_t due;
 
@@ -1728,6 +1812,7 @@ world_free(struct world *w)
 		free(w->hosts[i]);
 	}
 	free(w->conns);
+	free(w->evs);
 	free(w->listeners);
 	free(w->lines);
 	free(w);

@@ -46,6 +46,9 @@ struct world_cfg {
 	uint32_t again_pm;      /* of 1000, IO_AGAIN for nothing */
 	uint32_t spurious_pm;   /* of 1000 turns and sockets, a vain event */
 	uint32_t fds_max;       /* per host */
+	bool lazy;              /* a step only for an event, when it is due, or
+	                         * after world_kick; else also at the beginning
+	                         * of each world_run */
 };
 
 /* Gentle: 1 ms, queues of 128 KiB, nothing cut. */
@@ -74,6 +77,10 @@ typedef uint64_t world_step_fn(void *arg, const struct io *io);
 /* Let a program run there from now on. NULL functions: none any more. */
 void world_program(struct world_host *h, world_event_fn *event,
     world_step_fn *step, void *arg);
+/* Its step is called in the next turn: what it has to do was changed. */
+void world_kick(struct world_host *h);
+/* Suspended: the program sees nothing until it is called with false. */
+void world_pause(struct world_host *h, bool on);
 /* The process dies: connections reset, listeners gone, program removed,
  * pending answers dropped; its files stay. */
 void world_kill(struct world_host *h);
@@ -103,13 +110,17 @@ const char *world_tls_host(const struct world *w);
 
 /* Faults of what exists between two hosts (b NULL: any other host). */
 void world_cut(struct world *w, struct world_host *a, struct world_host *b);
+/* The same, but only a hears of it; b's end falls silent for ever. */
+void world_cut_half(struct world *w, struct world_host *a,
+    struct world_host *b);
 /* No byte, end or reset arrives either way until it is called with false. */
 void world_stall(struct world *w, struct world_host *a, struct world_host *b,
     bool on);
-/* The connections that exist now between the two fall silent for ever, as when
- * something on the way forgot them; new ones work. */
-void world_freeze(struct world *w, struct world_host *a,
-    struct world_host *b);
+/* The connections that exist now between the two fall silent; new ones work.
+ * For ever (ms 0), as when something on the way forgot them; or for so long:
+ * then what was under way still arrives, late. */
+void world_freeze(struct world *w, struct world_host *a, struct world_host *b,
+    uint64_t ms);
 /* Latency one way from now on, instead of the world's. */
 void world_latency(struct world *w, struct world_host *a,
     struct world_host *b, uint32_t ms);

@@ -1146,6 +1146,23 @@ rig_served(void *arg)
 	    rig->relay.conns->fd >= 0 && rig->relay.conns->confirmed;
 }
 
+/* The connection that serves it; a younger one may have failed to resume. */
+static struct rconn *
+rig_serving(const struct rig *rig)
+{
+	struct rconn *c = rig->relay.conns;
+
+	while (c != NULL && !(c->fd >= 0 && c->confirmed))
+		c = c->next;
+	return agent_stats(rig->agent).served ? c : NULL;
+}
+
+static bool
+rig_is_served(void *arg)
+{
+	return rig_serving(arg) != NULL;
+}
+
 static bool
 rig_exited(void *arg)
 {

@@ -1583,8 +1583,8 @@ survives_any_weather_and_serves_again(void **state)
 		world_stall(rig.w, rig.agent_host, rig.relay_host, false);
 		apps[0]->mode = ECHO;
 		world_run(rig.w, 61000);
-		assert_true(world_until(rig.w, rig_served, &rig, 61000));
-		s = relay_sim_open(rig.relay.conns, "a", 100000, true);
+		assert_true(world_until(rig.w, rig_is_served, &rig, 61000));
+		s = relay_sim_open(rig_serving(&rig), "a", 100000, true);
 		world_run(rig.w, 10000);
 		assert_true(s->closed && s->in_n == 100000 && !s->in_bad);
 		for (struct rconn *c = rig.relay.conns; c != NULL; c = c->next)
