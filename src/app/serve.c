@@ -462,6 +462,8 @@ on_step(void *ctx, const struct io *io)
 	uint64_t due = UINT64_MAX;
 	int code;
 
+	if (s->answers_left)
+		serve_answers(s);
 	if (s->relay != NULL)
 		due = min_u64(relay_step(s->relay, io),
 		    serve_tls_step(s, io));

@@ -41,6 +41,7 @@ struct serve {
 	struct loop loop;
 	struct data relay_data, agent_data;
 	struct vault vault;
+	bool answers_left;              /* in its socket: no room for them */
 	struct keeper keeper;           /* used in the vault only */
 	struct certs certs;             /* the relay's, if it speaks TLS */
 	struct trust trust;             /* the agent's */

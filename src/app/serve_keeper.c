@@ -129,12 +129,40 @@ open_inside(void *ctx, struct vault_hello *h)
 
 /* ---- inside: questions and calls ------------------------ */
 
-static void
-answer_inside(void *ctx, const struct ask *q, struct answer *a)
+static bool
+answer_inside(void *ctx, struct ask *q, struct answer *a)
 {
 	struct serve *s = ctx;
 
+	/* The time is not the asker's to choose. */
+	q->now_s = net_wall_ms() / 1000;
 	(void)keeper_answer(&s->keeper, q, a);
+	return true;
+}
+
+static bool
+next_inside(void *ctx, struct answer *a)
+{
+	(void)ctx;
+	(void)a;
+	return false;
+}
+
+static size_t
+watch_inside(void *ctx, struct pollfd *p, int *ms)
+{
+	(void)ctx;
+	(void)p;
+	(void)ms;
+	return 0;
+}
+
+static void
+ready_inside(void *ctx, const struct pollfd *p, size_t n)
+{
+	(void)ctx;
+	(void)p;
+	(void)n;
 }
 
 static void
@@ -172,7 +200,7 @@ int
 serve_keeper(struct serve *s)
 {
 	static const struct vault_ops ops = { open_inside, answer_inside,
-		call_inside };
+		next_inside, call_inside, watch_inside, ready_inside };
 	struct vault_hello h;
 	int code = vault_open(&s->vault, &ops, s, &h);
 
@@ -203,11 +231,15 @@ serve_answers(void *ctx)
 {
 	struct serve *s = ctx;
 	struct answer a;
-	enum err e = E_MORE;
+	enum err e;
 
-	while (kernel_answers_left(&s->kernel) > 0 &&
-	    (e = vault_answer(&s->vault, &a)) == E_OK)
-		(void)kernel_answer(&s->kernel, &a);
+	/* Notes may take all the room: the rest is for the next turn. */
+	do {
+		s->answers_left = kernel_answers_left(&s->kernel) == 0;
+		e = s->answers_left ? E_MORE : vault_answer(&s->vault, &a);
+		if (e == E_OK)
+			(void)kernel_answer(&s->kernel, &a);
+	} while (e == E_OK);
 	wipe(&a, sizeof a);
 	if (e != E_EOF || s->exit_code == EXIT_FAILED)
 		return;

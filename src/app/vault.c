@@ -1,8 +1,8 @@
 /*
  * The vault's two sides. Both sockets keep messages whole (SOCK_SEQPACKET), so
- * a message has one length or is none. At most VAULT_ASKS_MAX questions are
- * under way: neither side's sending can then block or fail for want of room,
- * and no deadlock between a call and a stream of answers is possible.
+ * a message is as long as it says or is none. Inside, one answer or note that
+ * finds no room is held, and no question read meanwhile; calls are served all
+ * the same, so no deadlock between a call and a stream of answers is possible.
  *
  * A child by fork alone was chosen over a program of its own: one binary, and
  * what the settings said needs no second way to get there.
@@ -12,8 +12,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -36,8 +36,8 @@ quiet_signals(void)
 		(void)signal(quiet[i], SIG_IGN);
 }
 
-/* True if the message was of this length; ends the process if it is over. */
-static bool
+/* The length of the next message; ends the process if it is over. */
+static size_t
 take(int fd, void *p, size_t n)
 {
 	ssize_t r;
@@ -47,7 +47,7 @@ take(int fd, void *p, size_t n)
 	while (r < 0 && errno == EINTR);
 	if (r <= 0)
 		_exit(0);
-	return (size_t)r == n;
+	return (size_t)r;
 }
 
 static void
@@ -62,18 +62,47 @@ give(int fd, const void *p, size_t n)
 		_exit(0);
 }
 
+/* What of a question or an answer travels. */
+#define ASK_BYTES(q) (offsetof(struct ask, text) + (q)->text_n)
+#define ANSWER_BYTES(a) (offsetof(struct answer, text) + (a)->text_n)
+
+/* An answer or note on its way. */
+struct held {
+	bool full;
+	struct answer a;
+};
+
 static void
-answer_one(const struct vault_ops *ops, void *ctx, int fd)
+ask_one(const struct vault_ops *ops, void *ctx, int fd, struct held *out)
 {
 	struct ask q;
-	struct answer a;
+	size_t n = take(fd, &q, sizeof q);
 
-	if (!take(fd, &q, sizeof q))
-		return;
-	ops->answer(ctx, &q, &a);
-	give(fd, &a, sizeof a);
+	if (n >= offsetof(struct ask, text) && n == ASK_BYTES(&q))
+		out->full = ops->answer(ctx, &q, &out->a);
 	wipe(&q, sizeof q);
-	wipe(&a, sizeof a);
+}
+
+/* True if there is nothing more to send. */
+static bool
+send_held(const struct vault_ops *ops, void *ctx, int fd, struct held *out)
+{
+	while (out->full || (out->full = ops->next(ctx, &out->a))) {
+		ssize_t n;
+
+		assert(out->a.text_n <= sizeof out->a.text);
+		n = send(fd, &out->a, ANSWER_BYTES(&out->a),
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return false;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			_exit(0);
+		wipe(&out->a, sizeof out->a);
+		out->full = false;
+	}
+	return true;
 }
 
 static void
@@ -82,7 +111,7 @@ call_one(const struct vault_ops *ops, void *ctx, int fd, uint8_t *shared)
 	struct vault_call c;
 	struct vault_reply r = { 0 };
 
-	if (!take(fd, &c, sizeof c))
+	if (take(fd, &c, sizeof c) != sizeof c)
 		return;
 	r.kind = c.kind;
 	r.seq = c.seq;
@@ -95,18 +124,29 @@ call_one(const struct vault_ops *ops, void *ctx, int fd, uint8_t *shared)
 static _Noreturn void
 serve(const struct vault_ops *ops, void *ctx, const struct vault *v)
 {
-	struct pollfd p[] = {
-		{ .fd = v->call_fd, .events = POLLIN },
-		{ .fd = v->fd, .events = POLLIN },
+	struct pollfd p[2 + VAULT_POLL_MAX] = {
+		{ .fd = v->call_fd, .events = POLLIN }, { .fd = v->fd },
 	};
+	struct held out = { 0 };
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			_exit(1);
+		bool idle = send_held(ops, ctx, v->fd, &out);
+		int ms = -1;
+		size_t n;
+
+		p[1].events = idle ? POLLIN : POLLOUT;
+		n = ops->watch(ctx, p + 2, &ms);
+		assert(n <= VAULT_POLL_MAX);
+		if (poll(p, 2 + n, ms) < 0) {
+			if (errno != EINTR)
+				_exit(1);
+			continue;
+		}
 		if (p[0].revents != 0)
 			call_one(ops, ctx, v->call_fd, v->shared);
-		else if (p[1].revents != 0)
-			answer_one(ops, ctx, v->fd);
+		if (idle && p[1].revents != 0)
+			ask_one(ops, ctx, v->fd, &out);
+		ops->ready(ctx, p + 2, n);
 	}
 }
 
@@ -221,7 +261,7 @@ send_some(struct vault *v)
 		struct ask *q = &v->queue[v->head % VAULT_QUEUE];
 
 		/* An end is told by vault_answer. */
-		if (send(v->fd, q, sizeof *q, MSG_NOSIGNAL) < 0)
+		if (send(v->fd, q, ASK_BYTES(q), MSG_NOSIGNAL) < 0)
 			return;
 		wipe(q, sizeof *q);
 		v->head++;
@@ -232,7 +272,7 @@ send_some(struct vault *v)
 bool
 vault_ask(struct vault *v, const struct ask *q)
 {
-	if (v->fd < 0)
+	if (v->fd < 0 || q->text_n > sizeof q->text)
 		return false;
 	/* The same few pages again and again. */
 	if (v->head == v->tail)
@@ -254,10 +294,14 @@ vault_answer(struct vault *v, struct answer *a)
 	while (r < 0 && errno == EINTR);
 	if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return E_MORE;
-	if (r != (ssize_t)sizeof *a)
+	if (r < (ssize_t)offsetof(struct answer, text) ||
+	    (size_t)r != ANSWER_BYTES(a))
 		return E_EOF;
-	assert(v->sent > 0);
-	v->sent--;
+	if (a->kind < NOTE_SESSION) {
+		if (v->sent == 0)
+			return E_EOF;
+		v->sent--;
+	}
 	send_some(v);
 	return E_OK;
 }

@@ -5,16 +5,22 @@
  * that does, and writes the relay's files for it: that one can open none.
  *
  * Questions (base/ask.h) go through the first socket, one message each, and
- * are answered later. Calls go through the second and are waited for, with a
- * deadline: a signature for TLS, since BearSSL cannot wait, a file to be
- * written, a look at the certificates. What does not fit a message lies in
- * memory that both share; neither follows a length in it.
+ * are answered later, in any order: a password takes a third of a second. Notes
+ * come the same way. Of a message's last member, `text`, only the used bytes
+ * travel. Neither side ever waits to send: what finds no room stays where it
+ * is until there is some.
+ *
+ * Calls go through the second socket and are waited for, with a deadline: a
+ * signature for TLS, since BearSSL cannot wait, a file to be written, a look at
+ * the certificates. What does not fit a message lies in memory that both share;
+ * neither follows a length in it.
  *
  * It ends when its sockets close, however the other process ended.
  */
 #ifndef ADIT_APP_VAULT_H
 #define ADIT_APP_VAULT_H
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include "base/ask.h"
@@ -22,9 +28,11 @@
 #include "crypto/ct.h"
 
 enum {
-	VAULT_ASKS_MAX = 16,    /* sent and not answered: both ways they fit
-	                         * the system's smallest buffers */
-	VAULT_QUEUE = 256,      /* waiting here to be sent, at most */
+	VAULT_ASKS_MAX = 24,    /* sent and not answered: so many of the
+	                         * longest answers fit Linux's usual buffer,
+	                         * 208 KiB */
+	VAULT_QUEUE = 128,      /* waiting here to be sent, at most */
+	VAULT_POLL_MAX = 8,     /* descriptors of vault_ops.watch */
 	VAULT_SHARED_BYTES = 256 * 1024,
 	VAULT_SIGN_MS = 100,
 	VAULT_SLOW_MS = 5000,   /* for files */
@@ -60,15 +68,25 @@ struct vault_hello {
 	bool token_made;        /* at this start */
 	struct secret token;    /* for an agent in the same process, else
 	                         * empty */
+	uint8_t mode[16];       /* of the keeper: a name, and NULs */
+	uint8_t code[32];       /* the setup code, if it may be shown */
 };
 
-/* What is done inside. open: EXIT_GO_ON, or the exit code after it has told
- * why. */
+/* What is done inside. */
 struct vault_ops {
+	/* EXIT_GO_ON, or the exit code after it has told why. */
 	int (*open)(void *ctx, struct vault_hello *h);
-	void (*answer)(void *ctx, const struct ask *q, struct answer *a);
+	/* False: the answer comes later, by `next`. */
+	bool (*answer)(void *ctx, struct ask *q, struct answer *a);
+	/* An answer that was put off, or a note; false: none now. */
+	bool (*next)(void *ctx, struct answer *a);
 	void (*call)(void *ctx, const struct vault_call *c,
 	    struct vault_reply *r, uint8_t *shared);
+	/* Descriptors of its own to wait for: how many of p[VAULT_POLL_MAX]
+	 * are filled; *ms is lowered to when it wants `ready` at the latest.
+	 * Then what came of them. */
+	size_t (*watch)(void *ctx, struct pollfd *p, int *ms);
+	void (*ready)(void *ctx, const struct pollfd *p, size_t n);
 };
 
 struct vault {
@@ -98,7 +116,8 @@ vault_pending(const struct vault *v)
 {
 	return v->sent + (v->tail - v->head);
 }
-/* The next answer: E_OK, E_MORE (none now), E_EOF (the vault has ended). */
+/* The next answer or note: E_OK, E_MORE (none now), E_EOF (the vault has
+ * ended). */
 enum err vault_answer(struct vault *v, struct answer *a);
 /* Make a call; false after ms_max without a reply. r->ok is the vault's. */
 bool vault_call(struct vault *v, struct vault_call *c, struct vault_reply *r,

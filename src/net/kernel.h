@@ -18,7 +18,7 @@
 
 enum {
 	KERNEL_EVENTS = 256,            /* reports taken at once */
-	KERNEL_ANSWERS_MAX = 256,       /* waiting to be delivered */
+	KERNEL_ANSWERS_MAX = 128,       /* waiting to be delivered */
 	KERNEL_RANDOM = 256,
 	/* Our own: standard streams, poller, lock, helpers, reserve ... */
 	KERNEL_FDS_OWN = 16,
