@@ -7,6 +7,7 @@
 #	make sim SEEDS=1000     relay and agents in a virtual world of faults
 #	make fuzz T=60          each fuzz target for T seconds
 #	make bench              measure against nginx and a direct connection
+#	make wire               what a cut of the tunnel costs
 #	make debug              build/asan/adit: glibc, sanitizers, symbols
 #	make tidy               the house rules that a script can check
 #	make cross              binaries for arm64 and armhf, in build/cross/
@@ -379,7 +380,7 @@ repro:
 e2e: $(BUILD)/adit $(BUILD)/adit-probe
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) \
 	    timeout $(E2E_TIMEOUT) node --test e2e/*.test.mjs \
-	    agent-js/*.test.mjs
+	    wire/*.test.mjs agent-js/*.test.mjs
 
 # The whole program on kqueue's stand-in, with one file of these.
 e2e-kqueue:
@@ -394,6 +395,9 @@ run:
 bench: $(BUILD)/adit
 	tests/bench/run
 
+wire: $(BUILD)/adit
+	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) node wire/bench.mjs
+
 debug: $(BUILD)/asan/adit
 
 install: $(BUILD)/adit
@@ -404,6 +408,6 @@ clean:
 
 .PHONY: FORCE unit sim sim-short kqueue clang fuzz fuzz-short test test-deps \
 	test-programs tidy check-binary cross cross-arm64 cross-armhf repro e2e \
-	e2e-kqueue run bench debug install clean
+	e2e-kqueue run bench wire debug install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -195,6 +195,7 @@ limits(struct relay_cfg *cfg, struct conf *c)
 	cfg->progress_ms = num32(c, C_PROGRESS_TIMEOUT, cfg->progress_ms);
 	cfg->idle_ms = num32(c, C_IDLE_TIMEOUT, cfg->idle_ms);
 	cfg->drain_ms = num32(c, C_DRAIN_TIMEOUT, cfg->drain_ms);
+	cfg->grace_ms = num32(c, C_RESUME_TIMEOUT, cfg->grace_ms);
 	cfg->session_ttl_s = conf_num(c, C_SESSION_TTL,
 	    cfg->session_ttl_s * 1000) / 1000;
 	return true;
@@ -415,6 +416,7 @@ setup_agent(struct setup_agent *s, struct conf *c, struct slice hostname)
 	s->cfg.max_streams = num32(c, C_MAX_STREAMS, 0);
 	s->cfg.connect_ms = num32(c, C_CONNECT_TIMEOUT, s->cfg.connect_ms);
 	s->cfg.drain_ms = num32(c, C_DRAIN_TIMEOUT, s->cfg.drain_ms);
+	s->cfg.grace_ms = num32(c, C_RESUME_TIMEOUT, s->cfg.grace_ms);
 	/* It will dial the relay of this process, which may speak TLS. */
 	if (c->role == CONF_START && conf_is_set(c, C_TLS_CERT))
 		s->cfg.tls_bytes = tls_bytes_of_links();

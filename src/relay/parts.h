@@ -57,7 +57,9 @@ enum {
 	ORPHAN_MS = 10 * 1000,          /* for an app to close after END */
 	LINGER_MS = 2000,               /* for a client to read the end */
 	LINGER_BYTES = 4 << 20,
-	AGENT_WAIT_MS = 3000,           /* a request, for its agent to resume */
+	AGENT_WAIT_MS = 6000,           /* a request, for its agent to resume:
+	                                 * an outage of 3 s, and the 2 s that
+	                                 * two dials are apart */
 	EXPECT_MS = 10 * 1000,          /* or to come after a takeover */
 	SETTLE_MS = 1000,               /* a new connection, for its request */
 	REMOTES_SPARE = 2,              /* connections that come to resume */

@@ -337,13 +337,14 @@ export function restartRelay(relay, { args = relay.args, env = relay.env, secret
 	});
 }
 
-// startAgent: ready when the relay welcomed it.
+// startAgent: ready when the relay welcomed it. `through` is a command that runs it.
 export async function startAgent({
 	relay, url = relay.origin, secrets = relay.secrets, apps, args = [], env = {},
-	dir = tempDir('agent'), agentName = 'box', wait = true, name = 'agent',
+	dir = tempDir('agent'), agentName = 'box', wait = true, name = 'agent', through = [],
 }) {
 	const list = Array.isArray(apps) ? apps : [apps];
-	const proc = start(name, ADIT, ['agent', '--relay', url, '--name', agentName,
+	const [command, ...before] = [...through, ADIT];
+	const proc = start(name, command, [...before, 'agent', '--relay', url, '--name', agentName,
 		'--data', join(dir, 'data'), ...drain(args), ...list.flatMap((a) => ['--app', a]), ...args],
 	    { cwd: dir, env: cleanEnv({ RELAY_TOKEN: secrets.token, ...env }) });
 	if (wait)

@@ -106,6 +106,8 @@ defaults_are_those_of_the_help(void **state)
 		{ C_IDLE_TIMEOUT, offsetof(struct relay_cfg, idle_ms), 0 },
 		{ C_DRAIN_TIMEOUT, offsetof(struct relay_cfg, drain_ms), 0 },
 		{ C_DRAIN_TIMEOUT, offsetof(struct agent_cfg, drain_ms), 1 },
+		{ C_RESUME_TIMEOUT, offsetof(struct relay_cfg, grace_ms), 0 },
+		{ C_RESUME_TIMEOUT, offsetof(struct agent_cfg, grace_ms), 1 },
 		{ C_CONNECT_TIMEOUT,
 		    offsetof(struct agent_cfg, connect_ms), 1 },
 	};
