@@ -692,6 +692,8 @@ client_event(struct client *c, uint32_t flags)
 void
 client_resume(struct client *c, const struct answer *a)
 {
+	if (c->state != CLIENT_ASK)
+		auth_rechecked(c, a);
 	if (c->state != CLIENT_ASK || c->ask_seq != a->seq)
 		return;
 	c->r->verdict = a;

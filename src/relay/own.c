@@ -56,9 +56,9 @@ own_login(struct client *c, const struct http_head *h,
 	if (c->r->cfg->no_login)
 		reply_redirect(c, h->verb == HTTP_V_HEAD, SL("/"), SL(""));
 	else if (h->verb == HTTP_V_POST)
-		auth_login(c, h, body);
+		login_post(c, h, body);
 	else
-		auth_login_page(c, h, s);
+		login_page(c, h, s);
 }
 
 static void
@@ -69,7 +69,7 @@ own_api_login(struct client *c, const struct http_head *h,
 	if (c->r->cfg->no_login)
 		reply_json(c, false, 200, SL("{\"ok\":true}"), SL(""));
 	else
-		auth_login(c, h, body);
+		login_post(c, h, body);
 }
 
 static void
@@ -77,7 +77,7 @@ own_logout(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
-	auth_logout(c, h, s);
+	login_out(c, h, s);
 }
 
 static void
@@ -95,7 +95,8 @@ own_status(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	(void)body;
-	page_status(c, h->verb == HTTP_V_HEAD, s->ok);
+	page_status(c, h->verb == HTTP_V_HEAD,
+	    (s->scopes & SCOPE_READ) != 0);
 }
 
 static void
@@ -146,7 +147,7 @@ own_handover(struct client *c, const struct http_head *h,
 	(void)body;
 	(void)s;
 	if (c->r->site.kind == SITE_APP)
-		auth_handover(c, h);
+		handover_end(c, h);
 	else
 		reply_error(c, h, 404, SL("Not found"), SL(""));
 }
@@ -247,7 +248,9 @@ own_session(struct client *c, const struct http_head *h,
 	*s = (struct session){ 0 };
 	if ((row->flags & (OWN_SESSION | OWN_MAYBE)) == 0)
 		return true;
-	if (r->verdict != NULL && r->verdict->kind != ASK_SESSION)
+	/* It was known when the later question was asked. */
+	if ((row->flags & OWN_SESSION) == 0 && r->verdict != NULL &&
+	    r->verdict->kind != ASK_SESSION && r->verdict->kind != ASK_BEARER)
 		return true;
 	a = auth_request(c, h, &r->site, s);
 	if (a == AUTH_ASKED)

@@ -257,8 +257,8 @@ form_target(struct relay *r, struct slice next, struct buf *b)
 
 void
 page_login(struct client *c, bool head_only, unsigned status,
-    struct slice next, struct slice nonce, struct slice error,
-    struct slice extra)
+    struct slice user, struct slice next, struct slice nonce,
+    struct slice error, struct slice extra)
 {
 	struct relay *r = c->r;
 	struct buf b = body_buf(r);
@@ -272,8 +272,16 @@ page_login(struct client *c, bool head_only, unsigned status,
 		buf_put_html(&b, error);
 		buf_lit(&b, "</p>\n");
 	}
-	buf_lit(&b, "<form method=\"post\" action=\"/_adit/login\">\n"
-	    "<label for=\"password\">Password</label>\n"
+	buf_lit(&b, "<form method=\"post\" action=\"/_adit/login\">\n");
+	if (r->mode == RELAY_ACCOUNTS) {
+		buf_lit(&b, "<label for=\"user\">Name</label>\n"
+		    "<input id=\"user\" name=\"user\" autocomplete=\""
+		    "username\" autocapitalize=\"none\" spellcheck=\""
+		    "false\" required autofocus value=\"");
+		buf_put_html(&b, user);
+		buf_lit(&b, "\">\n");
+	}
+	buf_lit(&b, "<label for=\"password\">Password</label>\n"
 	    "<input id=\"password\" name=\"password\" type=\"password\" "
 	    "autocomplete=\"current-password\" required autofocus>\n");
 	put_hidden(&b, SL("next"), next);

@@ -7,8 +7,11 @@
  *   client.c   a client's connection: heads in, bytes out, deadlines
  *   site.c     which site a request is for, and who may send it (pure)
  *   rewrite.c  heads as the app and as the client shall see them (pure)
- *   auth.c     sessions, login, logout, the handover to app sites
+ *   auth.c     who is it, and may they; the keeper's verdicts and notes
+ *   login.c    logging in and out, guesses
+ *   handover.c a login is carried to an app's own site
  *   own.c      the relay's own paths
+ *   api.c      operations: asked of the keeper for who is logged in
  *   page.c     its pages and JSON texts
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
@@ -67,9 +70,17 @@ enum {
 	SESSION_CHECK_MS = 60 * 1000,   /* a verdict is asked for again */
 	CODES_MAX = 64,                 /* handovers under way */
 	CODE_MS = 30 * 1000,
-	BUCKETS = 1024,                 /* login attempts, by address */
-	TRIES_BURST = 10,
+	ACCESS_CACHED = 512,            /* of who may open which app */
+	RECHECKS = 32,                  /* questions about that in one turn */
+	BUCKETS = 2048,                 /* login attempts, see login.c */
+	TRIES_BURST = 10,               /* for one account, from one address */
 	TRY_MS = 6000,                  /* one more attempt after so long */
+	ADDRESS_BURST = 30,             /* from one address */
+	ADDRESS_MS = 2000,
+	ACCOUNT_BURST = 30,             /* for one account: beyond, it is */
+	ACCOUNT_MS = 2000,              /* under guesses, and an address has */
+	GUESSED_BURST = 3,
+	GUESSED_MS = 20 * 1000,
 	DRAINING_MAX = 2,               /* sessions of a name, at once */
 	AGENT_NAMES_MAX = 256,          /* kept tunnel ids */
 	NAME_BYTES = 64,                /* NAME--AGENT */
@@ -124,7 +135,7 @@ enum stop_phase {               /* see stop.c */
 
 enum purpose {                  /* of a question to the keeper */
 	FOR_SESSION = 1, FOR_PASSWORD, FOR_ISSUE, FOR_DEVICE, FOR_NEW_DEVICE,
-	FOR_TOKEN, FOR_HANDOVER, FOR_REVOKE,
+	FOR_TOKEN, FOR_HANDOVER, FOR_REVOKE, FOR_ACCESS, FOR_OP,
 };
 
 enum client_state {
@@ -141,10 +152,16 @@ enum client_state {
 	CLIENT_STATES
 };
 
+enum { SCOPES_ALL = SCOPE_READ | SCOPE_METRICS | SCOPE_APPS | SCOPE_ADMIN };
+
 struct session {                /* who a request is from */
 	bool ok;                /* logged in, or no login is asked for */
+	uint8_t role;           /* enum ask_role */
+	uint8_t scopes;         /* what they may, by role or token: SCOPE_* */
+	uint16_t rules;         /* 0: no app is for named people only */
 	uint64_t id;            /* names the session; 0 for none */
-	uint64_t expires_s;
+	uint64_t person;        /* names who it is; 0: nobody, or a program */
+	uint64_t expires_s;     /* 0: never */
 	struct name user;
 	uint8_t jti[32];
 	uint8_t jti_n;
@@ -179,7 +196,8 @@ struct client {
 	uint64_t wait_until_ms; /* CLIENT_WAIT; 0: it did not wait yet */
 	struct chain out;       /* bytes for the client */
 	struct rstream *s;      /* its stream, or NULL */
-	uint64_t session;       /* id of the session a stream runs under */
+	uint64_t session;       /* id of the session a stream runs under, */
+	uint64_t person;        /* and of its person */
 	uint64_t session_expires_s;
 	uint64_t moved_ms;      /* last time that a byte moved */
 	/* the request's body, coming in */
@@ -239,6 +257,8 @@ struct rstream {
 	bool host_app;
 	uint16_t app;                   /* index in the link's apps */
 	struct name user;
+	uint8_t jti[32];                /* of the session it runs under */
+	uint8_t jti_n;
 	struct name site_host;          /* for Location, when host_app */
 	struct addr client;
 	struct ws_follow ws_up, ws_down;
@@ -315,6 +335,12 @@ struct cached {                         /* a verdict of the keeper */
 	uint8_t aud[ASK_SITE_MAX];
 };
 
+struct allowed {                        /* may they open that app? */
+	uint8_t key[16];                /* hash of session and AGENT/APP */
+	uint64_t until_ms;              /* 0: empty */
+	bool yes;
+};
+
 struct code {                           /* a handover under way */
 	uint8_t hash[32];               /* SHA-256 of the code */
 	uint8_t nonce[32];              /* SHA-256 of the nonce cookie */
@@ -362,7 +388,11 @@ struct relay {
 	struct gather gather;
 	const uint8_t *stable;          /* bytes valid until gather_flush */
 	size_t stable_n;
+	uint8_t mode;                   /* enum relay_mode */
 	struct cached *cache;
+	struct allowed *access;
+	uint32_t recheck;               /* the next client whose right to its
+	                                 * app has to be asked for again */
 	struct code *codes;
 	struct bucket *buckets;
 	struct kept_agent *kept;
@@ -390,7 +420,7 @@ struct relay {
 	uint32_t spare;                 /* blocks for who comes to resume */
 	uint64_t settle_ms, stop_at_ms; /* when the phase ends at the latest */
 	uint64_t expect_ms;             /* until then agents are expected */
-	uint64_t requests;
+	uint64_t requests, logins, logins_refused;
 };
 
 /* peers.c */
@@ -501,15 +531,58 @@ enum auth { AUTH_YES, AUTH_NO, AUTH_BAD, AUTH_ASKED };
 /* Who is the request from? AUTH_ASKED: the keeper was asked, wait. */
 enum auth auth_request(struct client *c, const struct http_head *h,
     const struct site *site, struct session *s);
-void auth_login(struct client *c, const struct http_head *h, struct slice body);
-void auth_logout(struct client *c, const struct http_head *h,
-    const struct session *s);
-void auth_login_page(struct client *c, const struct http_head *h,
-    const struct session *s);
-void auth_handover(struct client *c, const struct http_head *h);
+/* May they open that app of l? AUTH_YES, AUTH_NO, AUTH_ASKED. */
+enum auth auth_access(struct client *c, const struct session *s,
+    const struct remote *l, uint16_t app);
 void auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie);
-void auth_forget(struct relay *r, const uint8_t *jti, size_t n);
+/* Forget a session's verdicts, and close what runs under it but `but`. */
+void auth_end(struct relay *r, const struct client *but, struct slice jti);
+/* The keeper says something that nobody asked for. */
+void auth_note(struct relay *r, const struct answer *a);
+/* The answer to what auth_recheck asked. */
+void auth_rechecked(struct client *c, const struct answer *a);
+/* Go on asking whether streams are still allowed; false when done. */
+bool auth_recheck(struct relay *r);
+/* Keep the request and ask. False if the connection had to be closed. */
 bool auth_ask(struct client *c, enum purpose purpose, struct ask *q);
+/* Parts of a question; false if it is too long. */
+bool auth_ask_text(struct ask *q, struct slice text);
+void auth_ask_site(struct ask *q, const struct site *site);
+void auth_ask_user(struct ask *q, struct slice user);
+/* Who asks for it: their address and what their program says it is. */
+void auth_ask_from(struct ask *q, const struct site *site,
+    const struct http_head *h);
+/* The token of ours in Authorization, empty if there is none. */
+struct slice auth_bearer(const struct http_head *h);
+/* A whole Set-Cookie line of that kind; an empty value deletes. */
+void auth_put_cookie(struct buf *b, const struct site *site,
+    struct slice kind, struct slice value, uint64_t max_age_s);
+/* How many cookies of that kind the request has; *value is one of them. */
+size_t auth_cookie(const struct http_head *h, const struct site *site,
+    struct slice kind, struct slice *value);
+enum { AUTH_TOKEN_CHARS = 43 }; /* 32 bytes in base64url */
+bool auth_random(struct relay *r, uint8_t out[AUTH_TOKEN_CHARS]);
+
+/* login.c */
+void login_post(struct client *c, const struct http_head *h,
+    struct slice body);
+void login_page(struct client *c, const struct http_head *h,
+    const struct session *s);
+/*
+ * The steps from an answer that says who somebody is (ASK_LOGIN, ASK_OP; then
+ * ASK_ISSUE, ASK_ISSUE_DEVICE) to a session and a device's cookie. E_MORE:
+ * asked; E_OK: all is there, send what login_cookies puts; else it is refused.
+ */
+enum err login_issue(struct client *c, const struct http_head *h);
+/* Put the Set-Cookie lines, once, after E_OK. */
+void login_cookies(struct client *c, struct buf *b);
+void login_out(struct client *c, const struct http_head *h,
+    const struct session *s);
+
+/* handover.c */
+void handover_begin(struct client *c, bool head_only, const struct session *s,
+    const struct site *to, struct slice path, struct slice nonce);
+void handover_end(struct client *c, const struct http_head *h);
 
 /* own.c */
 /* Is the path the relay's on this site? *path is then its short form. */
@@ -539,8 +612,8 @@ void reply_error(struct client *c, const struct http_head *h, unsigned status,
 void reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra);
 void page_login(struct client *c, bool head_only, unsigned status,
-    struct slice next, struct slice nonce, struct slice error,
-    struct slice extra);
+    struct slice user, struct slice next, struct slice nonce,
+    struct slice error, struct slice extra);
 void page_dashboard(struct client *c, bool head_only, const struct session *s);
 void page_status(struct client *c, bool head_only, bool names);
 void page_health(struct client *c, const struct http_head *h);
@@ -595,6 +668,8 @@ void remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
 struct remote *remote_find_app(struct relay *r, struct slice name,
     uint16_t *index);
 bool remote_any(const struct relay *r);
+/* The token that agents came with is no longer one. */
+void remote_end_credential(struct relay *r, uint32_t credential);
 /* Its connection is gone; it may come back. */
 static inline bool
 remote_parked(const struct remote *l)

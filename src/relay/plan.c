@@ -55,6 +55,7 @@ tables_bytes(const struct relay_plan *p)
 	    arena_bytes(AREA_BYTES + OUT_BYTES, 4096) +
 	    arena_bytes(sizeof(struct http_field) * HTTP_FIELDS_MAX, 16) +
 	    arena_bytes(sizeof(struct cached) * SESSIONS_CACHED, 16) +
+	    arena_bytes(sizeof(struct allowed) * ACCESS_CACHED, 16) +
 	    arena_bytes(sizeof(struct code) * CODES_MAX, 16) +
 	    arena_bytes(sizeof(struct bucket) * BUCKETS, 16) +
 	    arena_bytes(sizeof(struct kept_agent) * AGENT_NAMES_MAX, 16) +

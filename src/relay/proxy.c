@@ -233,6 +233,8 @@ stream_for(struct client *c, struct remote *l, uint16_t app,
 	s->resp = RESP_HEAD;
 	s->person = who->id;
 	s->user = who->user;
+	s->jti_n = who->jti_n;
+	memcpy(s->jti, who->jti, sizeof s->jti);
 	s->client = r->site.client;
 	s->secure = r->site.secure;
 	s->shared = r->site.kind == SITE_SHARED;
@@ -405,6 +407,24 @@ proxy_begin(struct client *c, struct rstream *s, const struct http_head *h,
 	tunnel_ready(&s->ts);
 }
 
+/* May they open this app? False: answered, or the keeper is asked. */
+static bool
+proxy_may(struct client *c, const struct http_head *h,
+    const struct session *who, const struct remote *l, uint16_t app)
+{
+	switch (who->id == 0 ? AUTH_YES : auth_access(c, who, l, app)) {
+	case AUTH_YES:
+		return true;
+	case AUTH_ASKED:
+		return false;
+	default:
+		reply_error(c, h, 403, (who->scopes & SCOPE_APPS) == 0 ?
+		    SL("You may not open apps") : SL("This app is for named "
+		    "people, and you are not one of them"), SL(""));
+		return false;
+	}
+}
+
 void
 proxy_request(struct client *c, const struct http_head *h,
     const struct session *who, struct slice rest)
@@ -417,7 +437,8 @@ proxy_request(struct client *c, const struct http_head *h,
 		.upgrade = h->upgrade_websocket };
 	struct rstream *s;
 
-	if (proxy_refuse(c, h, who, l, app))
+	if (!proxy_may(c, h, who, l, app) ||
+	    proxy_refuse(c, h, who, l, app))
 		return;
 	if (remote_parked(l)) {
 		if (!client_wait(c))
@@ -436,6 +457,7 @@ proxy_request(struct client *c, const struct http_head *h,
 	if (!name_set(&s->site_host, r->site.host))
 		s->host_app = false;
 	c->session = who->id;
+	c->person = who->person;
 	c->session_expires_s = who->expires_s;
 	if (!rewrite_request(&b, h, &w) || !stream_put_up(s, buf_slice(&b))) {
 		proxy_client_gone(c);

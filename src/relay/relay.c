@@ -40,6 +40,7 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	r->gather.copy = r->area + AREA_BYTES;
 	r->fields = arena_take(a, sizeof *r->fields * HTTP_FIELDS_MAX, 16);
 	r->cache = arena_take(a, sizeof *r->cache * SESSIONS_CACHED, 16);
+	r->access = arena_take(a, sizeof *r->access * ACCESS_CACHED, 16);
 	r->codes = arena_take(a, sizeof *r->codes * CODES_MAX, 16);
 	r->buckets = arena_take(a, sizeof *r->buckets * BUCKETS, 16);
 	r->kept = arena_take(a, sizeof *r->kept * AGENT_NAMES_MAX, 16);
@@ -64,6 +65,8 @@ relay_new(struct relay **out, const struct relay_cfg *cfg,
 	r->log = log;
 	r->io = io;
 	r->started_ms = io->now_ms;
+	r->mode = cfg->no_login ? RELAY_OPEN : RELAY_SHARED;
+	r->recheck = UINT32_MAX;
 	r->started_wall_ms = io->wall_ms;
 	relay_take_memory(r, plan, a);
 	resume_keep_spare(r);
@@ -88,6 +91,15 @@ relay_new(struct relay **out, const struct relay_cfg *cfg,
 }
 
 void
+relay_set_mode(struct relay *r, struct slice mode)
+{
+	if (r->mode != RELAY_OPEN)
+		r->mode = slice_eq(mode, SL("setup")) ? RELAY_SETUP :
+		    slice_eq(mode, SL("accounts")) ? RELAY_ACCOUNTS :
+		    RELAY_SHARED;
+}
+
+void
 relay_set_tls_until(struct relay *r, uint64_t unix_s)
 {
 	r->tls_until_s = unix_s;
@@ -98,7 +110,8 @@ relay_owns(handle who)
 {
 	unsigned kind = handle_kind(who);
 
-	return kind >= KIND_CLIENT && kind < KIND_RELAY_LAST;
+	return who == HANDLE_NONE ||
+	    (kind >= KIND_CLIENT && kind < KIND_RELAY_LAST);
 }
 
 void
@@ -131,7 +144,8 @@ relay_event(struct relay *r, const struct io *io, const struct io_event *ev)
 			remote_event(o, ev->flags);
 		break;
 	default:
-		break;
+		if (ev->who == HANDLE_NONE && (ev->flags & EV_ANSWER) != 0)
+			auth_note(r, ev->answer);
 	}
 }
 
@@ -256,6 +270,8 @@ relay_step(struct relay *r, const struct io *io)
 	run_timers(r);
 	due = min_u64(due, stop_step(r));
 	due = min_u64(due, run_remotes(r));
+	if (auth_recheck(r))
+		due = min_u64(due, io->now_ms + ACCEPT_AGAIN_MS);
 	if (r->kept_changed && !r->held)
 		kept_save(r);
 	free_dead(r);

@@ -97,6 +97,13 @@ struct relay_plan {
  */
 enum err relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan);
 
+enum relay_mode {               /* how people log in */
+	RELAY_SHARED,           /* with one password for all */
+	RELAY_ACCOUNTS,
+	RELAY_SETUP,            /* not yet: only the first account is made */
+	RELAY_OPEN,             /* not at all: cfg->no_login */
+};
+
 struct relay;
 
 /*
@@ -107,9 +114,12 @@ struct relay;
 enum err relay_new(struct relay **r, const struct relay_cfg *cfg,
     const struct relay_plan *plan, struct arena *a, struct log *log,
     const struct io *io, struct slice state);
+/* How people log in: "shared", "accounts" or "setup". Until it is said:
+ * "shared". With cfg->no_login nothing is changed. */
+void relay_set_mode(struct relay *r, struct slice mode);
 /* When the first of our certificates ends (Unix time): for /health. */
 void relay_set_tls_until(struct relay *r, uint64_t unix_s);
-/* The kinds of handles that this relay uses: events for others go elsewhere. */
+/* The handles that this relay uses, and none: its keeper's notes. */
 bool relay_owns(handle who);
 void relay_event(struct relay *r, const struct io *io,
     const struct io_event *ev);

@@ -36,20 +36,6 @@ remote_to(struct remote *l, enum remote_state next)
 	l->state = (uint8_t)next;
 }
 
-/* The token of `Authorization: Bearer`, empty if there is none. */
-static struct slice
-bearer_token(const struct http_head *h)
-{
-	const struct http_field *f =
-	    http_field_id(h, HTTP_N_AUTHORIZATION, NULL);
-	static const struct slice bearer = SL_INIT("bearer ");
-
-	if (f == NULL || f->value.n <= bearer.n ||
-	    !slice_ieq(slice_head(f->value, bearer.n), bearer))
-		return (struct slice){ NULL, 0 };
-	return slice_trim(slice_from(f->value, bearer.n));
-}
-
 static bool
 speaks_adit(const struct http_head *h)
 {
@@ -68,7 +54,7 @@ void
 remote_upgrade(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
-	struct slice token = bearer_token(h);
+	struct slice token = auth_bearer(h);
 	struct ask q = { .kind = ASK_TOKEN };
 
 	if (!r->site.main) {
@@ -87,9 +73,8 @@ remote_upgrade(struct client *c, const struct http_head *h)
 		    SL("Retry-After: 1\r\n"));
 	} else if (r->verdict != NULL && r->verdict->kind == ASK_TOKEN) {
 		remote_begin(c, h);
-	} else if (token.n > 0 && token.n <= sizeof q.text) {
-		memcpy(q.text, token.p, token.n);
-		q.text_n = (uint16_t)token.n;
+	} else if (token.n > 0 && auth_ask_text(&q, token)) {
+		auth_ask_from(&q, &r->site, h);
 		auth_ask(c, FOR_TOKEN, &q);
 	} else {
 		reply_json(c, false, 401, SL("{\"error\":\"The token is not "
@@ -210,6 +195,21 @@ remote_end(struct remote *l, enum close_code code)
 	tunnel_close(&l->t, code);
 	l->close_ms = l->r->io->now_ms + LINGER_MS;
 	remote_to(l, REMOTE_CLOSING);
+}
+
+void
+remote_end_credential(struct relay *r, uint32_t credential)
+{
+	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
+		struct remote *l = pool_at(&r->remotes, i);
+
+		if (pool_live(&r->remotes, i) && !l->dead &&
+		    l->credential == credential) {
+			LOGF(r->log, LOG_INFO, "relay", "agent's token removed",
+			    log_s("agent", name_slice(&l->name)));
+			remote_end(l, CLOSE_REFUSED);
+		}
+	}
 }
 
 /* The name's current session, NULL if it has none. */

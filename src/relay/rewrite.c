@@ -97,6 +97,13 @@ put_request_field(struct buf *b, const struct http_head *h,
 	}
 }
 
+static struct slice
+role_name(unsigned role)
+{
+	return role == ROLE_ADMIN ? SL("admin") : role == ROLE_MEMBER ?
+	    SL("member") : SL("viewer");
+}
+
 static void
 put_client(struct buf *b, const struct rewrite *w)
 {
@@ -121,7 +128,8 @@ put_client(struct buf *b, const struct rewrite *w)
 	if (w->session != NULL && w->session->user.n > 0) {
 		http_put_field(b, SL("X-Forwarded-User"),
 		    name_slice(&w->session->user));
-		buf_lit(b, "X-Forwarded-Groups: admin\r\n");
+		http_put_field(b, SL("X-Forwarded-Groups"),
+		    role_name(w->session->role));
 	}
 }
 

@@ -237,6 +237,7 @@ check_claims(const struct keeper *k, const struct ask *q, const struct jwt *j,
 	    revoked_has(&k->revoked, id, j->exp_s))
 		return E_AUTH;
 	a->expires_s = j->exp_s;
+	a->role = ROLE_ADMIN;   /* who knows the shared password */
 	return E_OK;
 }
 
@@ -344,6 +345,8 @@ keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
 	switch (q->kind) {
 	case ASK_LOGIN:
 		a->result = answer_password(k, text, a);
+		if (q->user_n > 0)
+			a->result = E_AUTH;     /* there are no accounts */
 		break;
 	case ASK_SESSION:
 		a->result = answer_session(k, q, a);

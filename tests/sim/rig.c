@@ -104,7 +104,8 @@ keeper_ask(void *arg, struct world_host *h, const struct ask *q)
 		return false;
 	MUST(q->kind < sizeof g->asked / sizeof g->asked[0]);
 	g->asked[q->kind]++;
-	(void)keeper_answer(g->keeper, q, &a);
+	if (g->keeper_hook == NULL || !g->keeper_hook(g, q, &a))
+		(void)keeper_answer(g->keeper, q, &a);
 	if (!g->keeper_deaf)
 		world_answer(h, &a, g->keeper_ms);
 	return true;

@@ -115,6 +115,9 @@ struct rig {
 	uint32_t keeper_ms;
 	bool keeper_deaf;       /* does not answer */
 	bool keeper_full;       /* takes no question */
+	/* Answers instead of the keeper, if it returns true. */
+	bool (*keeper_hook)(struct rig *g, const struct ask *q,
+	    struct answer *a);
 	bool keeper_files;      /* its list is kept on the relay's host */
 	unsigned asked[16];
 	uint32_t taken;         /* blocks that a test keeps from the relay */

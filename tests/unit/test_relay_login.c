@@ -258,7 +258,7 @@ what_is_no_login(void **state)
 		{ "", "{\"password\":1}", 400 },
 		{ "", "{\"password\":\"a\",\"password\":\"a\"}", 400 },
 		{ "", "{\"user\":\"eve\",\"password\":\"" RIG_PASSWORD "\"}",
-		    400 },
+		    401 },
 		{ "", "{\"user\":\"shared\",\"password\":\"" RIG_PASSWORD
 		    "\"}", 200 },
 		{ FORM, "", 400 }, { FORM, "password=%zz", 400 },

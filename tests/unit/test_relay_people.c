@@ -1,0 +1,393 @@
+/*
+ * Accounts as the relay sees them: logging in by name, guesses, what roles and
+ * tokens may open, and what ends when the keeper says so. The keeper is the
+ * test's (fake_keeper.h).
+ */
+#include "fake_keeper.h"
+
+#define LOGIN "/_adit/api/auth/login"
+#define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
+#define NAVIGATE "Sec-Fetch-Mode: navigate\r\n"
+#define BEARER "Authorization: Bearer adit_pTEST\r\n"
+#define SWITCH "Connection: Upgrade\r\nUpgrade: websocket\r\n" \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
+	"Sec-WebSocket-Version: 13\r\n"
+#define SWITCHED "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" \
+	"Connection: Upgrade\r\n" \
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+
+enum { ANN, MEM, VIC };
+
+static unsigned
+send_to(struct cl *c, const char *line, const char *fields, const char *body)
+{
+	static char area[40000];
+
+	snprintf(area, sizeof area, "%s HTTP/1.1\r\n" HOST "%s"
+	    "Content-Length: %zu\r\n\r\n%s", line, fields, strlen(body), body);
+	return cl_ask(c, area);
+}
+
+static unsigned
+get(struct cl *c, const char *path, const char *fields)
+{
+	static char area[8000];
+
+	snprintf(area, sizeof area, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", path,
+	    fields);
+	return cl_ask(c, area);
+}
+
+static unsigned
+login(const char *ip, const char *user, const char *password,
+    const char *fields)
+{
+	struct cl *c = cl_new(&g, ip, NULL);
+	char body[400];
+	unsigned status;
+
+	snprintf(body, sizeof body, "{\"user\":\"%s\",\"password\":\"%s\"}",
+	    user, password);
+	status = send_to(c, "POST " LOGIN, fields, body);
+	cl_close(c, false);
+	return status;
+}
+
+static void
+begin_people(const char *root)
+{
+	begin();
+	g.cfg.root = slice_of(root, strlen(root));
+	fake_start();
+}
+
+static void
+people_log_in_by_name(void **state)
+{
+	struct cl *c;
+	char wrong[2][400];
+
+	(void)state;
+	begin_people("dashboard");
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(get(c, "/login", NAVIGATE), 200);
+	assert_true(cl_body_has(c, "name=\"user\""));
+	assert_int_equal(send_to(c, "POST /login", FORM,
+	    "user=m%22em&password=x&next=%2Fz"), 401);
+	assert_true(cl_body_has(c, "value=\"m&quot;em\""));
+	assert_int_equal(send_to(c, "POST /login", FORM
+	    "User-Agent: Lynx/2.9\r\n",
+	    "user=mem&password=password-mem&next=%2Fz"), 303);
+	assert_true(cl_head_has(c, "Set-Cookie: adit=JWT.session-0;"));
+	assert_true(cl_head_has(c, "Set-Cookie: adit-device="));
+	assert_int_equal(send_to(c, "POST " LOGIN, "",
+	    "{\"user\":\"ann\",\"password\":\"password-ann\"}"), 200);
+	/* No name, another name, another password: one answer. */
+	assert_int_equal(send_to(c, "POST " LOGIN, "",
+	    "{\"user\":\"ann\",\"password\":\"password-mem\"}"), 401);
+	snprintf(wrong[0], sizeof wrong[0], "%s", c->body.p);
+	assert_int_equal(send_to(c, "POST " LOGIN, "",
+	    "{\"user\":\"zoe\",\"password\":\"password-mem\"}"), 401);
+	snprintf(wrong[1], sizeof wrong[1], "%s", c->body.p);
+	assert_string_equal(wrong[0], wrong[1]);
+	assert_int_equal(send_to(c, "POST " LOGIN, "",
+	    "{\"password\":\"password-mem\"}"), 401);
+	/* Too many are being looked at. */
+	fake.full = true;
+	assert_int_equal(send_to(c, "POST " LOGIN, "",
+	    "{\"user\":\"ann\",\"password\":\"password-ann\"}"), 429);
+	assert_true(cl_head_has(c, "Retry-After: "));
+	rig_close(&g);
+}
+
+/* From `n` addresses, wrong passwords until no more are looked at. */
+static unsigned
+guess(unsigned first, unsigned n, const char *user)
+{
+	unsigned tried = 0;
+
+	for (unsigned i = first; i < first + n; i++) {
+		char ip[40];
+
+		snprintf(ip, sizeof ip, "198.18.0.%u", i);
+		while (login(ip, user, "wrong", "") == 401)
+			tried++;
+	}
+	return tried;
+}
+
+static void
+guesses_refuse_nobody_elses_password(void **state)
+{
+	char dev[700];
+	struct cl *c;
+	unsigned n;
+
+	(void)state;
+	begin_people("dashboard");
+	c = cl_new(&g, C3, NULL);
+	assert_int_equal(send_to(c, "POST " LOGIN, "",
+	    "{\"user\":\"ann\",\"password\":\"password-ann\"}"), 200);
+	snprintf(dev, sizeof dev, "Cookie: %.*s\r\n", (int)strcspn(
+	    strstr(c->head.p, "adit-device="), ";"),
+	    strstr(c->head.p, "adit-device="));
+	/* One address: its tries for that name, and still some for another. */
+	assert_int_equal(guess(1, 1, "ann"), TRIES_BURST);
+	assert_int_equal(login("198.18.0.1", "mem", "password-mem", ""), 200);
+	/* Many addresses: once the name's allowance is gone, three each. */
+	n = guess(2, 10, "ann");
+	assert_true(n < 10 * TRIES_BURST);
+	assert_int_equal(guess(20, 3, "ann"), 3 * GUESSED_BURST);
+	/* Its owner still gets in: from an address not seen before, */
+	assert_int_equal(login(C2, "ann", "password-ann", ""), 200);
+	/* and, where guesses come from too, by a browser that is known. */
+	assert_int_equal(guess(1, 1, "ann"), 0);
+	assert_int_equal(login("198.18.0.1", "ann", "password-ann", ""), 429);
+	assert_int_equal(login("198.18.0.1", "ann", "password-ann", dev), 200);
+	/* An address has an end as well, whatever the names. */
+	n = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "n%u", i);
+		n += login("198.18.1.1", name, "wrong", "") == 401;
+	}
+	assert_in_range(n, ADDRESS_BURST, ADDRESS_BURST + 5);
+	/* Time brings one more try there. */
+	rig_run(&g, GUESSED_MS);
+	assert_int_equal(login("198.18.0.2", "ann", "password-ann", ""), 200);
+	rig_close(&g);
+}
+
+static void
+roles_open_what_they_may(void **state)
+{
+	struct cl *c;
+	struct as *s;
+	const char *mem;
+
+	(void)state;
+	begin_people("web");
+	c = cl_new(&g, C1, NULL);
+	/* A viewer opens nothing, */
+	assert_int_equal(get(c, "/x", fake_cookie(VIC)), 403);
+	assert_true(cl_body_has(c, "{\"error\":"));
+	assert_int_equal(web->nstreams, 0);
+	/* but sees what is there. */
+	assert_int_equal(get(c, "/api/relay/status", fake_cookie(VIC)), 200);
+	assert_true(cl_body_has(c, "\"agents\":[{\"name\":\"mac\""));
+	/* A member does, and the app is told who it is. */
+	mem = fake_cookie(MEM);
+	cl_put(c, "GET /x HTTP/1.1\r\n" HOST);
+	cl_put(c, mem);
+	cl_put(c, "\r\n");
+	s = asked(1);
+	assert_true(as_has(s, "X-Forwarded-User: mem\r\n"
+	    "X-Forwarded-Groups: member\r\n"));
+	assert_string_equal(s->user, "mem");
+	as_say(s, OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	/* Named people: mem is none of them. */
+	fake.rules = 1;
+	fake.may = "ann";
+	fake_note(NOTE_FLUSH, "", "", 0, 0, "");
+	assert_int_equal(get(c, "/x", mem), 403);
+	assert_true(cl_body_has(c, "named"));
+	assert_int_equal(fake.accesses, 1);
+	/* It is asked once, */
+	assert_int_equal(get(c, "/x", mem), 403);
+	assert_int_equal(fake.accesses, 1);
+	/* and again after a change. */
+	fake.may = "mem";
+	fake_note(NOTE_FLUSH, "", "", 0, 0, "");
+	cl_put(c, req("GET /y", ""));
+	rig_settle(&g);
+	cl_take(c, false);      /* the rig's own cookie is nobody's here */
+	cl_put(c, "GET /z HTTP/1.1\r\n" HOST);
+	cl_put(c, mem);
+	cl_put(c, "\r\n");
+	rig_settle(&g);
+	assert_true(as_has(ag_last(web), "GET /z "));
+	as_say(ag_last(web), OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(fake.accesses, 2);
+	rig_close(&g);
+}
+
+static void
+tokens_open_by_scope(void **state)
+{
+	struct cl *c;
+	struct as *s;
+
+	(void)state;
+	begin_people("web");
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(get(c, "/x", BEARER), 401);
+	fake.scopes = SCOPE_READ;
+	assert_int_equal(get(c, "/x", BEARER), 403);
+	assert_int_equal(get(c, "/api/relay/status", BEARER), 200);
+	assert_true(cl_body_has(c, "\"agents\":"));
+	fake.scopes = SCOPE_APPS;
+	fake_note(NOTE_CREDENTIAL, "", "", 0, 77, "");
+	cl_put(c, "GET /x HTTP/1.1\r\n" HOST BEARER "\r\n");
+	s = asked(1);
+	assert_true(as_has(s, "X-Forwarded-User: token:ci\r\n"));
+	assert_false(as_has(s, "adit_p"));
+	as_say(s, OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	/* Status is not for it. */
+	assert_int_equal(get(c, "/api/relay/status", BEARER), 200);
+	assert_false(cl_body_has(c, "\"agents\":"));
+	/* Another's token is the app's affair. */
+	assert_int_equal(get(c, "/x", "Authorization: Bearer other\r\n"), 401);
+	rig_close(&g);
+}
+
+/* A WebSocket of u[i] to the app; its stream. */
+static struct as *
+open_ws(struct cl *c, const char *fields)
+{
+	struct as *s;
+
+	cl_put(c, "GET /ws HTTP/1.1\r\n" HOST SWITCH);
+	cl_put(c, fields);
+	cl_put(c, "\r\n");
+	rig_settle(&g);
+	s = ag_last(web);
+	assert_non_null(s);
+	as_say(s, SWITCHED);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 101);
+	return s;
+}
+
+static bool
+was_closed_1008(const struct cl *c)
+{
+	static const char close[] = "\x88\x0f\x03\xf0" "session ended";
+
+	return c->in.n == sizeof close - 1 &&
+	    memcmp(c->in.p, close, c->in.n) == 0;
+}
+
+static void
+what_runs_ends_with_its_session(void **state)
+{
+	static const struct {
+		unsigned kind, user, role; const char *jti; uint32_t credential;
+		bool ends[3];           /* of ann, of mem, of the token */
+	} rows[] = {
+		{ NOTE_SESSION, ANN, 0, "session-0", 0, { true } },
+		{ NOTE_SESSION, ANN, 0, "session-9", 0, { false } },
+		{ NOTE_USER, MEM, ROLE_NONE, "", 0, { false, true } },
+		{ NOTE_USER, MEM, ROLE_VIEWER, "", 0, { false, true } },
+		{ NOTE_USER, MEM, ROLE_ADMIN, "", 0, { false } },
+		{ NOTE_CREDENTIAL, ANN, 0, "", 77, { false, false, true } },
+		{ NOTE_CREDENTIAL, ANN, 0, "", 78, { false } },
+		{ NOTE_FLUSH, ANN, 0, "", 0, { false, true, true } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct cl *c[3], *body;
+		const char *mem;
+
+		begin_people("web");
+		fake.scopes = SCOPE_APPS;
+		for (unsigned k = 0; k < 3; k++)
+			c[k] = cl_new(&g, C1, NULL);
+		open_ws(c[ANN], fake_cookie(ANN));
+		mem = fake_cookie(MEM);
+		open_ws(c[MEM], mem);
+		open_ws(c[2], BEARER);
+		/* And an answer that is half there. */
+		body = cl_new(&g, C1, NULL);
+		cl_put(body, "GET /long HTTP/1.1\r\n" HOST);
+		cl_put(body, mem);
+		cl_put(body, "\r\n");
+		rig_settle(&g);
+		as_say(ag_last(web), "HTTP/1.1 200 OK\r\nContent-Length: 9"
+		    "\r\n\r\nhalf");
+		rig_settle(&g);
+		fake.rules = 1;
+		fake.may = "ann";
+		fake_note(rows[i].kind, fake.u[rows[i].user].name,
+		    rows[i].jti, rows[i].role, rows[i].credential, "");
+		rig_settle(&g);
+		for (unsigned k = 0; k < 3; k++) {
+			assert_int_equal(was_closed_1008(c[k]),
+			    rows[i].ends[k]);
+			assert_int_equal(c[k]->eof || c[k]->broken,
+			    rows[i].ends[k]);
+		}
+		assert_int_equal(body->broken, rows[i].ends[MEM]);
+		rig_close(&g);
+	}
+}
+
+/* What is forgotten is asked again at the next request, not a minute later. */
+static void
+a_verdict_is_forgotten_when_it_changes(void **state)
+{
+	struct cl *c;
+	const char *mem;
+
+	(void)state;
+	begin_people("dashboard");
+	c = cl_new(&g, C1, NULL);
+	mem = fake_cookie(MEM);
+	assert_int_equal(get(c, "/api/auth/check", mem), 200);
+	fake.s[0].over = true;
+	fake_note(NOTE_SESSION, "", "session-0", 0, 0, "");
+	assert_int_equal(get(c, "/api/auth/check", mem), 401);
+	mem = fake_cookie(MEM);
+	assert_int_equal(get(c, "/api/auth/check", mem), 200);
+	fake.u[MEM].role = ROLE_NONE;
+	fake_note(NOTE_USER, "mem", "", ROLE_NONE, 0, "");
+	assert_int_equal(get(c, "/api/auth/check", mem), 401);
+	fake.scopes = SCOPE_READ;
+	assert_int_equal(get(c, "/api/auth/check", BEARER), 200);
+	fake.scopes = 0;
+	fake_note(NOTE_CREDENTIAL, "", "", 0, 77, "");
+	assert_int_equal(get(c, "/api/auth/check", BEARER), 401);
+	rig_close(&g);
+}
+
+static void
+an_agents_token_is_removed(void **state)
+{
+	struct ag *two;
+
+	(void)state;
+	begin_people("web");
+	two = ag_up(&g, A2, "pi");
+	assert_true(web->confirmed && two->confirmed);
+	fake_note(NOTE_CREDENTIAL, "", "", 0, KEEPER_SHARED_TOKEN + 1, "");
+	assert_int_equal(web->close_code, 0);
+	fake_note(NOTE_CREDENTIAL, "", "", 0, KEEPER_SHARED_TOKEN, "");
+	assert_int_equal(web->close_code, CLOSE_REFUSED);
+	assert_int_equal(two->close_code, CLOSE_REFUSED);
+	rig_close(&g);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(people_log_in_by_name),
+		T(guesses_refuse_nobody_elses_password),
+		T(roles_open_what_they_may),
+		T(tokens_open_by_scope),
+		T(what_runs_ends_with_its_session),
+		T(a_verdict_is_forgotten_when_it_changes),
+		T(an_agents_token_is_removed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
