@@ -161,12 +161,13 @@ $(BUILD)/gen/web.list: FORCE
 	@mkdir -p $(@D)
 	@echo '$(WEB)' | cmp -s - $@ || echo '$(WEB)' >$@
 
-# They refer to each other by their common version; the binary has them packed.
+# They refer to each other by their common version; the binary has them packed,
+# and without indentation and lines of comment.
 $(BUILD)/gen/web.c: $(BUILD)/embed $(WEB) $(BUILD)/gen/web.list
 	@mkdir -p $(BUILD)/gen/web
 	$(Q)set -e; v=$$(cat $(WEB) | sha256sum | cut -c 1-12); \
-	for f in $(WEB); do sed "s/?v=HASH/?v=$$v/g" $$f | \
-	    gzip -9n >$(BUILD)/gen/web/$${f##*/}; done; \
+	for f in $(WEB); do sed -e 's/^[[:blank:]]*//' -e '/^\/\/ /d' -e '/^$$/d' \
+	    -e "s/?v=HASH/?v=$$v/g" $$f | gzip -9n >$(BUILD)/gen/web/$${f##*/}; done; \
 	$(BUILD)/embed $$v $(WEB:web/%=$(BUILD)/gen/web/%) >$@.tmp
 	@mv $@.tmp $@
 

@@ -40,6 +40,18 @@ export async function openBrowser(options = {}) {
 	return browser;
 }
 
+// What a page complains about. The browser also reports each answer of 400 and
+// more as an error: those that a test asks for, it removes.
+export function watch(page) {
+	const errors = [];
+	page.on('pageerror', (error) => errors.push(error.message));
+	page.on('console', (message) => {
+		if (['error', 'warning'].includes(message.type()))
+			errors.push(message.text());
+	});
+	return errors;
+}
+
 export async function screenshot(page, name) {
 	const folder = join(BUILD, 'screenshots');
 	mkdirSync(folder, { recursive: true });
