@@ -251,6 +251,12 @@ keep_present(struct data *d, const struct names *f)
 	return renameat(d->dir, f->tmp, d->dir, f->prev) == 0;
 }
 
+static enum err
+sync_dir(struct data *d)
+{
+	return fsync(d->dir) == 0 ? E_OK : io_error(d);
+}
+
 enum err
 data_save(struct data *d, struct slice name, struct slice content)
 {
@@ -269,5 +275,74 @@ data_save(struct data *d, struct slice name, struct slice content)
 		(void)unlinkat(d->dir, f.tmp, 0);
 		return E_IO;
 	}
-	return fsync(d->dir) == 0 ? E_OK : io_error(d);
+	return sync_dir(d);
+}
+
+/* ---- a log, and what is no longer wanted ------------------------ */
+
+enum err
+data_append(struct data *d, struct slice name, struct slice content)
+{
+	enum { FLAGS = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC };
+	struct names f;
+	bool made = false, ok;
+	int fd;
+
+	if (!names_of(&f, name))
+		return E_SYNTAX;
+	fd = openat(d->dir, f.name, FLAGS);
+	if (fd < 0 && errno == ENOENT) {
+		fd = openat(d->dir, f.name, FLAGS | O_CREAT | O_EXCL, 0600);
+		made = true;
+	}
+	if (fd < 0)
+		return io_error(d);
+	ok = write_all(fd, content) && fsync(fd) == 0;
+	if (!ok)
+		(void)io_error(d);
+	(void)close(fd);
+	return !ok ? E_IO : made ? sync_dir(d) : E_OK;
+}
+
+/* NAME.i, or NAME itself for 0. */
+static void
+numbered(char *to, const struct names *f, size_t n, unsigned i)
+{
+	memcpy(to, f->name, sizeof f->name);
+	if (i > 0) {
+		to[n] = '.';
+		to[n + 1] = (char)('0' + i);
+	}
+}
+
+enum err
+data_rotate(struct data *d, struct slice name, unsigned files)
+{
+	struct names f;
+	char from[sizeof f.name], to[sizeof f.name];
+
+	assert(files >= 2 && files <= 9);
+	if (!names_of(&f, name))
+		return E_SYNTAX;
+	for (unsigned i = files - 1; i > 0; i--) {
+		numbered(to, &f, name.n, i);
+		numbered(from, &f, name.n, i - 1);
+		if (renameat(d->dir, from, d->dir, to) != 0 &&
+		    errno != ENOENT)
+			return io_error(d);
+	}
+	return sync_dir(d);
+}
+
+enum err
+data_remove(struct data *d, struct slice name)
+{
+	struct names f;
+
+	if (!names_of(&f, name))
+		return E_SYNTAX;
+	if ((unlinkat(d->dir, f.prev, 0) != 0 && errno != ENOENT) ||
+	    (unlinkat(d->dir, f.name, 0) != 0 && errno != ENOENT))
+		return io_error(d);
+	return sync_dir(d);
 }

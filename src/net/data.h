@@ -49,5 +49,13 @@ enum err data_load(struct data *d, struct slice name, uint8_t *dst, size_t cap,
  * [a-z0-9._-], at most DATA_NAME_MAX, not beginning with a dot.
  */
 enum err data_save(struct data *d, struct slice name, struct slice content);
+/* Append to the file, made 0600 if it is not there; durable afterwards. E_IO:
+ * a part may stand there. */
+enum err data_append(struct data *d, struct slice name, struct slice content);
+/* NAME becomes NAME.1, that one NAME.2, and so on, so that `files` (2 to 9) of
+ * them stay at most. E_IO if a step failed: none but the oldest is lost. */
+enum err data_rotate(struct data *d, struct slice name, unsigned files);
+/* Remove NAME and NAME.prev, durably. E_OK also if there was none. */
+enum err data_remove(struct data *d, struct slice name);
 
 #endif

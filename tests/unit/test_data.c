@@ -374,6 +374,89 @@ an_end_at_any_call_leaves_a_whole_file(void **state)
 	assert_in_range(runs, 15, 90);
 }
 
+static enum err
+append(const char *content)
+{
+	return data_append(&d, SL("audit.log"), str(content));
+}
+
+static void
+appends_and_makes_durable(void **state)
+{
+	(void)state;
+	memset(&fault, 0, sizeof fault);
+	assert_int_equal(append("one\n"), E_OK);
+	/* open: not there; open, write, fsync, close; fsync of the folder */
+	assert_string_equal(fault.trace, "oowfcf");
+	memset(&fault, 0, sizeof fault);
+	assert_int_equal(append("two\n"), E_OK);
+	assert_string_equal(fault.trace, "owfc");
+	assert_true(holds(SL("audit.log"), "one\ntwo\n"));
+	assert_int_equal(mode_of("audit.log"), 0600);
+	assert_int_equal(data_append(&d, SL("../x"), str("")), E_SYNTAX);
+}
+
+static void
+a_failing_append_says_so(void **state)
+{
+	(void)state;
+	assert_int_equal(append("one\n"), E_OK);
+	for (unsigned n = 1; n <= 3; n++) {
+		fault.calls = 0;
+		fault.fail_at = n;
+		fault.error = ENOSPC;
+		assert_int_equal(append("two\n"), E_IO);
+		assert_int_equal(d.error, ENOSPC);
+		fault.fail_at = 0;
+		/* What the last of them left: it was the sync that failed. */
+		assert_true(holds(SL("audit.log"), n == 3 ? "one\ntwo\n" :
+		    "one\n"));
+	}
+}
+
+static void
+rotates_and_drops_the_oldest(void **state)
+{
+	static const char *const texts[] = { "a", "b", "c", "d", "e" };
+
+	(void)state;
+	assert_int_equal(data_rotate(&d, SL("audit.log"), 3), E_OK);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(append(texts[i]), E_OK);
+		assert_int_equal(data_rotate(&d, SL("audit.log"), 3), E_OK);
+		assert_false(holds(SL("audit.log"), texts[i]));
+		assert_true(holds(SL("audit.log.1"), texts[i]));
+		assert_true(i < 1 || holds(SL("audit.log.2"), texts[i - 1]));
+		assert_int_equal(faccessat(d.dir, "audit.log.3", F_OK, 0), -1);
+	}
+	assert_int_equal(append("f"), E_OK);
+	for (unsigned n = 1; n <= 3; n++) {
+		fault.calls = 0;
+		fault.fail_at = n;
+		fault.error = EIO;
+		assert_int_equal(data_rotate(&d, SL("audit.log"), 3), E_IO);
+		fault.fail_at = 0;
+		assert_true(holds(SL("audit.log"), "f") ||
+		    holds(SL("audit.log.1"), "f"));
+	}
+}
+
+static void
+removes_the_previous_too(void **state)
+{
+	(void)state;
+	assert_int_equal(data_remove(&d, SL("users.json")), E_OK);
+	assert_int_equal(save("one"), E_OK);
+	assert_int_equal(save("two"), E_OK);
+	fault.calls = 0;
+	fault.fail_at = 1;
+	fault.error = EIO;
+	assert_int_equal(data_remove(&d, SL("users.json")), E_IO);
+	assert_int_equal(data_remove(&d, SL("users.json")), E_OK);
+	assert_false(holds(SL("users.json"), "two"));
+	assert_false(holds(SL("users.json.prev"), "one"));
+}
+
 int
 main(void)
 {
@@ -387,6 +470,10 @@ main(void)
 		TEST(syncs_in_this_order),
 		TEST(a_failing_call_leaves_the_old_or_the_new),
 		TEST(an_end_at_any_call_leaves_a_whole_file),
+		TEST(appends_and_makes_durable),
+		TEST(a_failing_append_says_so),
+		TEST(rotates_and_drops_the_oldest),
+		TEST(removes_the_previous_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
