@@ -5,8 +5,8 @@
 import { $, Refused, api, button, el, say, title, toLogin } from './ui.js?v=HASH';
 import { live, start } from './live.js?v=HASH';
 
-const admin = (me) => me.role === 'admin';
 const person = (me) => me.mode !== 'none';
+const admin = (me) => me.role === 'admin' && person(me);
 
 // Route: name, who sees it, module, function.
 const PAGES = {
@@ -16,7 +16,7 @@ const PAGES = {
 	tokens: ['Tokens', admin, () => import('./keys.js?v=HASH'), 'tokens'],
 	channel: ['Channel', () => true, () => import('./channel.js?v=HASH'), 'channel'],
 	audit: ['Audit log', admin, () => import('./logs.js?v=HASH'), 'audit'],
-	settings: ['Settings', admin, () => import('./logs.js?v=HASH'), 'settings'],
+	settings: ['Settings', (me) => me.role === 'admin', () => import('./logs.js?v=HASH'), 'settings'],
 	you: ['You', person, () => import('./keys.js?v=HASH'), 'you'],
 	agent: [null, () => true, () => import('./overview.js?v=HASH'), 'agent'],
 };
@@ -87,20 +87,17 @@ function frame(me) {
 }
 
 async function dashboard() {
+	const begun = start();
 	try {
-		live.me = await api('me');
+		Object.assign(live.me, await api('me'));
 	} catch (error) {
 		main.replaceChildren(title('Not now'), el('p.bad', { role: 'alert' }, error.message),
 		    el('p', button('Try again', () => location.reload())));
 		return;
 	}
-	if (live.me.mode === 'setup') {
-		location.replace('/_adit/setup');
-		return;
-	}
+	await begun;
 	frame(live.me);
 	addEventListener('hashchange', () => show().catch((error) => say(error.message)));
-	start();
 	await show(true);
 }
 

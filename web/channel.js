@@ -93,7 +93,7 @@ function console_(me, signal) {
 
 	function join(values) {
 		socket?.close();
-		const url = new URL(me.wsPath ?? live.status?.wsPath ?? '/ws', me.base ?? location.origin);
+		const url = new URL(me.wsPath ?? '/ws', me.base);
 		url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
 		const ws = socket = new WebSocket(url.host === location.host ? url : new URL(url.pathname, location.href.replace(/^http/, 'ws')));
 		let timer;
@@ -140,7 +140,7 @@ function console_(me, signal) {
 }
 
 export function channel(me, signal) {
-	const on = (me.wsPath ?? live.status?.wsPath ?? live.status?.workstations) !== undefined;
+	const on = (me.wsPath ?? live.status?.workstations) !== undefined;
 	if (!on)
 		return [title('Channel'), el('p', 'The channel carries JSON messages between workstations and their clients. It is off: ' +
 		    'it needs TUNNEL_REGISTRATION_API_KEY, 32 characters or more, in the relay\'s settings.')];

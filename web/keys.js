@@ -12,7 +12,7 @@ const SCOPES = { read: 'read: status', metrics: 'metrics', apps: 'apps: open the
 const LIVES = { 0: 'until it is revoked', 2592000: '30 days', 7776000: '90 days', 31536000: 'one year' };
 
 function use(me, made, values) {
-	const base = me.base ?? location.origin;
+	const base = me.base;
 	if (values.kind === 'agent')
 		return [el('p', 'On the machine that runs the app (here on its port 3000):'), copyable(`RELAY_TOKEN=${made.token} \\\n  adit agent --relay ${base}` +
 		    `${values.agent ? ` --name ${values.agent}` : ''} --app 3000`)];

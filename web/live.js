@@ -8,7 +8,9 @@ const SILENT_MS = 35_000;       // the relay says something every 15 s
 const WAIT_MS = [500, 1000, 2000, 5000, 10_000];
 export const SAMPLES = 60;
 
-export const live = { me: null, status: null, stale: false };
+// Who this is (me), and of the status what concerns them: base (the relay's
+// address in links), readonly (an app shares this site), wsPath (the channel's).
+export const live = { me: { base: location.origin }, status: null };
 const listeners = new Set();
 const flows = new Map();        // agent's name: { down, up, last }
 
@@ -20,6 +22,7 @@ export function follow(fn, signal) {
 		fn(live.status);
 }
 
+let first;
 const tell = () => listeners.forEach((fn) => fn(live.status));
 
 export const flow = (name) => flows.get(name) ?? { down: [], up: [] };
@@ -46,7 +49,6 @@ function sample() {
 }
 
 function stale(is) {
-	live.stale = is;
 	put($('stale'), is ? 'No connection to the relay. What you see may be old; trying again…' : '');
 }
 
@@ -55,7 +57,10 @@ function take(name, data) {
 		return;
 	live.status = JSON.parse(data);
 	live.status.agents ??= [];
+	for (const key of ['base', 'readonly', 'wsPath'])
+		live.me[key] = live.status[key] ?? live.me[key];
 	stale(false);
+	first();
 	tell();
 }
 
@@ -104,13 +109,22 @@ async function connect() {
 	}
 }
 
-export async function start() {
+// Fulfilled when the first status is there, or cannot be had now.
+export function start() {
 	setInterval(sample, 1000);
+	return new Promise((go) => {
+		first = go;
+		stay();
+	});
+}
+
+async function stay() {
 	for (let failed = 0; ;) {
 		const before = live.status;
 		await connect().catch(() => {});
 		failed = live.status === before ? failed + 1 : 0;
 		stale(true);
+		first();
 		// The stream ends with the session too: then this goes to the login.
 		await api('me').then((me) => Object.assign(live.me, me)).catch(() => {});
 		const wait = WAIT_MS[Math.min(failed, WAIT_MS.length - 1)];

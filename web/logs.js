@@ -3,12 +3,9 @@
 import { api, card, el, moment, table, title } from './ui.js?v=HASH';
 import { warnings } from './overview.js?v=HASH';
 
-const OWN = ['t', 'who', 'from', 'what'];
-
 export async function audit() {
 	const rows = table('Audit log', ['When', 'Who', 'What', 'From'], (row) => [moment(row.t), row.who || '–',
-		[el('b', row.what), ' ', el('span.quiet', Object.entries(row).filter(([key, value]) => !OWN.includes(key) && value !== '')
-			.map(([key, value]) => `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`).join(', '))],
+		[el('b', row.what), ' ', row.on, ' ', row.note && el('span.quiet', row.note)],
 		row.from || '–'], 'audit', 'Nothing yet.');
 	await rows.reload();
 	return [title('Audit log', 'Who did what, from where; newest first. On the relay\'s machine: adit audit'), rows];
@@ -30,5 +27,5 @@ export async function settings(me) {
 			[el('code', row.name), String(row.value ?? ''), FROM[row.from] ?? row.from].map((cell, i) =>
 				el('td', { role: 'cell', 'data-l': ['Setting', 'Value', 'Set by'][i] }, cell && el('div', cell)))))))),
 		card('From the outside', el('p', 'What only another machine can see (DNS, the certificate, a proxy that drops headers):'),
-		    el('pre', { tabindex: 0 }, `adit doctor --relay ${me.base ?? location.origin}`))].filter(Boolean);
+		    el('pre', { tabindex: 0 }, `adit doctor --relay ${me.base}`))].filter(Boolean);
 }

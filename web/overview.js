@@ -97,7 +97,7 @@ function awayCard(name) {
 
 // The first thing a newcomer needs: the command for the machine with the app.
 export function firstAgent(me) {
-	const base = me.base ?? location.origin;
+	const base = me.base;
 	const box = el('div.stack.tight');
 	const command = (token) => `RELAY_TOKEN=${token} \\\n  adit agent --relay ${base} --app 3000`;
 	box.append(el('p', 'On the machine that runs your app (here on its port 3000), with adit installed:'));

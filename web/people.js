@@ -9,7 +9,7 @@ const ROLES = { viewer: 'Viewer', member: 'Member', admin: 'Admin' };
 const ROLES_SAY = { viewer: 'Viewer: looks at the dashboard, opens no app', member: 'Member: uses apps and channel',
 	admin: 'Admin: everything' };
 
-export const link = (me, made) => `${me.base ?? location.origin}/_adit/invite#${made.secret}`;
+export const link = (me, made) => `${me.base}/_adit/invite#${made.secret}`;
 
 // A link that is shown once: to be copied, or read by a phone's camera.
 function showLink(me, heading, made) {

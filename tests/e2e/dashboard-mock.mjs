@@ -22,8 +22,8 @@ export function house({ hostile = false } = {}) {
 	const t = now();
 	const bad = hostile ? HOSTILE : '';
 	return {
-		me: { user: 'ada', role: 'admin', session: 'f81mKq2x', mode: 'accounts', base: 'https://relay.example.org', wsPath: '/ws' },
-		status: {
+		me: { user: 'ada', role: 'admin', session: 'f81mKq2x', mode: 'accounts' },
+		status: { base: 'https://relay.example.org', wsPath: '/ws',
 			tunnelConnected: true, uptime: 9 * day, version: '0.4.0',
 			agents: [
 				{ name: `studio-mac${bad}`, tunnelId: '4KozTxOixEk1', version: `0.4.0${bad}`, since: t - 3 * day, streams: 7, rttMs: 23,
@@ -56,10 +56,10 @@ export function house({ hostile = false } = {}) {
 				{ id: 'ses00002', user: 'ada', device: 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1', from: '2001:db8:12::7', since: t - 80000, seen: t - 900, expires: t + 3000, mine: true },
 				{ id: 'ses00003', user: 'ada', device: `curl/8${bad}`, from: '198.51.100.4', since: t - 300, seen: t - 100, expires: t + day, mine: true }],
 			access: [{ app: 'studio-mac/simulator', people: null }, { app: 'studio-mac/storybook', people: ['ada', 'grace.hopper'] }],
-			audit: [{ t: t - 30, who: 'ada', from: '203.0.113.7', what: 'token.new', kind: 'agent', name: `studio${bad}` },
+			audit: [{ t: t - 30, who: 'ada', from: '203.0.113.7', what: 'tokens.new', on: `studio${bad}`, note: 'agent' },
 				{ t: t - 4000, who: 'ada', from: '203.0.113.7', what: 'login' },
-				{ t: t - 90000, who: '', from: '192.0.2.200', what: 'login.failed', user: 'root' },
-				{ t: t - 90100, who: 'console', from: '', what: 'people.add', user: 'ada', role: 'admin' }],
+				{ t: t - 90000, who: '', from: '192.0.2.200', what: 'login.failed', on: 'root', note: '' },
+				{ t: t - 90100, who: 'console', from: '', what: 'people.add', on: 'ada', note: 'admin' }],
 		},
 		settings: { rows: [{ name: 'listen', value: '[::]:4000', from: 'default' }, { name: 'domain', value: `relay.example.org${bad}`, from: 'file' },
 			{ name: 'app domain', value: 'apps.example.org', from: 'file' }, { name: 'memory', value: '48 MiB', from: 'default' },

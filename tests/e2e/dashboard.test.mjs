@@ -221,14 +221,17 @@ describe('in Chromium', () => {
 		await page.waitForSelector('.agent');
 		assert.equal(await seen(), 'Overview,Channel,You');
 		assert.equal(await page.getByText('Open', { exact: true }).count(), 4);
-		mock.state.me = { ...me, readonly: true };
+		mock.state.me = me;
+		mock.state.status.readonly = true;
 		await open('/#people');
 		assert.match(await page.textContent('main .warn'), /can only be read here/);
 		assert.equal(await page.locator('main button >> visible=true').count(), 0);
 		assert.equal(await page.locator('main select').count(), 0);
+		delete mock.state.status.readonly;
 		mock.state.me = { ...me, mode: 'none', user: '' };
 		await open('/');
 		assert.match(await page.textContent('main .warn'), /asks nobody to log in/);
+		assert.equal(await seen(), 'Overview,Channel,Settings');
 		assert.equal(await page.locator('#logout').count(), 0);
 		mock.state.me = me;
 	});
