@@ -232,6 +232,15 @@ const struct conf_row conf_rows[] = {
 	    "and an agent reads none" },
 	{ .id = C_CHECK, .type = CONF_SWITCH, .roles = CONF_BOTH,
 	    .flag = "check", .help = "check the settings and exit" },
+	{ .id = C_TAKEOVER, .type = CONF_SWITCH, .roles = CONF_RELAY,
+	    .flag = "takeover", .help = "take the place of the relay that "
+	    "runs on the same data directory: its listening sockets, then "
+	    "its state, without a request failing. If that cannot be, it "
+	    "goes on and this one ends with exit code 1" },
+	{ .id = C_DETACH, .type = CONF_SWITCH, .roles = CONF_RELAY,
+	    .flag = "detach", .help = "with --takeover: go on in the "
+	    "background once it has happened; for a service manager's "
+	    "reload" },
 	{ .id = C_USER, .type = CONF_TEXT, .roles = CONF_BOTH,
 	    .flag = "user", .key = "user", .arg = "NAME",
 	    .dflt = "adit, else nobody",

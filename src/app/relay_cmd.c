@@ -34,6 +34,10 @@ run(const struct cmd *cmd, enum conf_role role)
 	int code = serve_settings(s, role, cmd);
 
 	if (code == EXIT_GO_ON)
+		code = serve_detach(s);
+	if (code == EXIT_GO_ON)
+		code = takeover_ask(s);
+	if (code == EXIT_GO_ON)
 		code = serve_listen(s);
 	if (code == EXIT_GO_ON && s->has_agent)
 		code = dial_self(s);
@@ -43,6 +47,8 @@ run(const struct cmd *cmd, enum conf_role role)
 		code = serve_keeper(s);
 	if (code == EXIT_GO_ON)
 		code = serve_world(s);
+	if (code == EXIT_GO_ON && !s->has_agent)
+		takeover_open(s);
 	if (code == EXIT_GO_ON)
 		code = serve_relay(s);
 	if (code == EXIT_GO_ON && s->has_agent)
@@ -53,6 +59,8 @@ run(const struct cmd *cmd, enum conf_role role)
 	if (s->has_agent)
 		serve_agent_hello(s);
 	code = serve_sandbox(s);
+	if (code == EXIT_GO_ON)
+		code = takeover_done(s);
 	return code == EXIT_GO_ON ? serve_run(s) : code;
 }
 

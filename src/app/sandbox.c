@@ -2,8 +2,9 @@
  * One table of system calls for all processes and architectures: a name, and
  * who may. The filter is made from it at start, one comparison per call; the
  * kernel (5.11) remembers per number what needs no look at arguments, so the
- * length costs nothing. Arguments are looked at in two places: which sockets
- * can be made, and that no memory becomes executable.
+ * length costs nothing. Arguments are looked at in three places: which sockets
+ * can be made, on which one descriptors are sent, and that no memory becomes
+ * executable.
  *
  * Landlock's numbers and structs are ours: musl has none, and those of the
  * build machine's kernel may be older than the one it runs on. What its
@@ -102,7 +103,7 @@ enum {
 	X(renameat, A | K) X(fsync, A | K) X(fcntl, NET | K | L)        \
 	X(fstat, K) X(readv, L)                                         \
 	/* names */                                                     \
-	X(bind, L) X(recvmsg, L) X(sendmsg, L) X(setitimer, L)          \
+	X(bind, L) X(recvmsg, L) X(sendmsg, R | L) X(setitimer, L)          \
 	X(munmap, L) X(mmap, L) X(mprotect, L) X(brk, L)                \
 	X(rt_sigprocmask, S | L) X(rt_sigaction, S) X(gettid, S | L)    \
 	X(wait4, S) X(clone, S) X(prctl, S) X(getpid, S | L)            \
@@ -214,6 +215,26 @@ put_socket(struct filter *f, const struct sandbox *b)
 	put(f, RETURN, SECCOMP_RET_ALLOW, 0, 0);
 }
 
+/* Its row, and the arguments that its kind of process may give. */
+static bool
+may(const struct sandbox *b, const struct row *row)
+{
+	if (row->nr == SYS_sendmsg && (b->roles & L) == 0 && b->pass_fd < 0)
+		return false;
+	return (row->who & b->roles) != 0;
+}
+
+/* Descriptors are sent on one socket. */
+static void
+put_pass(struct filter *f, const struct sandbox *b)
+{
+	put(f, EQUAL, SYS_sendmsg, 0, 4);
+	put(f, LOAD, argument(0), 0, 0);
+	put(f, EQUAL, (uint32_t)b->pass_fd, 1, 0);
+	put(f, RETURN, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	put(f, RETURN, SECCOMP_RET_ALLOW, 0, 0);
+}
+
 static void
 put_filter(struct filter *f, const struct sandbox *b)
 {
@@ -223,10 +244,12 @@ put_filter(struct filter *f, const struct sandbox *b)
 	put(f, RETURN, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	put(f, LOAD, offsetof(struct seccomp_data, nr), 0, 0);
 	for (size_t i = 0; i < NROWS; i++) {
-		if ((rows[i].who & b->roles) == 0)
+		if (!may(b, &rows[i]))
 			continue;
 		if (rows[i].nr == SYS_socket) {
 			put_socket(f, b);
+		} else if (rows[i].nr == SYS_sendmsg && (b->roles & L) == 0) {
+			put_pass(f, b);
 		} else if (rows[i].nr == SYS_mmap ||
 		    rows[i].nr == SYS_mprotect) {
 			put_kill_if(f, rows[i].nr, 2, PROT_EXEC);
@@ -382,7 +405,7 @@ sandbox_put(struct buf *b, const struct sandbox *s)
 	for (size_t i = 0; i < NROWS; i++) {
 		size_t n = strlen(name);
 
-		if ((rows[i].who & s->roles) != 0) {
+		if (may(s, &rows[i])) {
 			buf_lit(b, " ");
 			buf_put(b, slice_of(name, n));
 		}
@@ -458,7 +481,7 @@ sandbox_enter(const struct sandbox *b)
 	if (b->roles & SANDBOX_AGENT)
 		may = "stdio rpath wpath cpath inet unix";
 	else if (b->roles & SANDBOX_RELAY)
-		may = "stdio inet";
+		may = "stdio inet unix sendfd";
 	else if (b->roles & SANDBOX_KEEPER)
 		may = "stdio rpath wpath cpath";
 	else if (b->roles & SANDBOX_NAMES)

@@ -32,6 +32,9 @@ struct sandbox {
 	unsigned roles;
 	enum sandbox_mode mode;
 	bool unix_sockets;              /* an app of the agent is one */
+	/* Descriptors may be sent (sendmsg) on the socket of this number and
+	 * no other; -1: on none. For names they may be on any. */
+	int pass_fd;
 	size_t npaths, nports;
 	struct sandbox_path {           /* all below it */
 		const char *path;       /* for people, or to open if fd < 0 */

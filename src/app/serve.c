@@ -212,6 +212,7 @@ serve_settings(struct serve *s, enum conf_role role, const struct cmd *cmd)
 	s->cmd = cmd;
 	s->has_relay = (role & CONF_RELAYS) != 0;
 	s->has_agent = (role & CONF_AGENTS) != 0;
+	takeover_reserve(s);
 	conf_init(c, role);
 	if (!conf_flags(c, cmd->argc, cmd->argv))
 		return conf_error(s);
@@ -402,6 +403,8 @@ on_event(void *ctx, const struct io *io, const struct io_event *ev)
 
 	if (s->relay != NULL && relay_owns(ev->who))
 		relay_event(s->relay, io, ev);
+	else if (takeover_owns(ev->who))
+		takeover_event(s, io, ev);
 	else if (s->agent != NULL && agent_owns(ev->who))
 		agent_event(s->agent, agent_io(s, io), ev);
 }
@@ -422,6 +425,7 @@ stop(struct serve *s, const struct io *io)
 	}
 	LOGF(&s->log, LOG_INFO, "app", "stopping; a second signal stops at "
 	    "once");
+	takeover_stop(s, io);
 	if (s->agent != NULL)
 		agent_stop(s->agent, agent_io(s, io));
 	if (s->relay != NULL)
@@ -465,8 +469,8 @@ on_step(void *ctx, const struct io *io)
 	if (s->answers_left)
 		serve_answers(s);
 	if (s->relay != NULL)
-		due = min_u64(relay_step(s->relay, io),
-		    serve_tls_step(s, io));
+		due = min_u64(takeover_step(s, io), min_u64(
+		    relay_step(s->relay, io), serve_tls_step(s, io)));
 	if (s->agent != NULL) {
 		due = min_u64(due, agent_step(s->agent, agent_io(s, io)));
 		code = agent_exit_code(s->agent);
@@ -478,8 +482,8 @@ on_step(void *ctx, const struct io *io)
 		    "ended, and the sandbox lets nobody start others");
 		finish(s, EXIT_FAILED);
 	}
-	if (s->stops > 0 && s->relay != NULL && relay_stopped(s->relay) &&
-	    s->agent == NULL)
+	if (s->relay != NULL && relay_stopped(s->relay) &&
+	    takeover_over(s) && s->agent == NULL)
 		finish(s, EXIT_STOPPED);
 	return due;
 }
@@ -489,6 +493,7 @@ serve_run(struct serve *s)
 {
 	static const struct loop_ops ops = { on_event, on_step, on_signal };
 
+	serve_notify(s);
 	loop_run(&s->loop, &ops, s);
 	if (s->resolver.pid > 0)
 		resolver_close(&s->resolver);

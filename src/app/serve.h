@@ -9,6 +9,7 @@
 #include "app/cmd.h"
 #include "app/sandbox.h"
 #include "app/setup.h"
+#include "app/takeover.h"
 #include "app/vault.h"
 #include "net/data.h"
 #include "net/certs.h"
@@ -42,6 +43,13 @@ struct serve {
 	struct data relay_data, agent_data;
 	struct vault vault;
 	bool answers_left;              /* in its socket: no room for them */
+	struct takeover takeover;
+	struct {                        /* to the service manager */
+		int fd;                 /* -1: there is none */
+		int parent_fd;          /* --detach; 0: no */
+		size_t n;
+		uint8_t text[48];
+	} notify;
 	struct keeper keeper;           /* used in the vault only */
 	struct certs certs;             /* the relay's, if it speaks TLS */
 	struct trust trust;             /* the agent's */
@@ -87,6 +95,12 @@ bool serve_sandbox_names(void *ctx, bool worker);
 /* Run until it ends. */
 int serve_run(struct serve *s);
 
+/* notify.c: go on in the background, if --detach says so; find the service
+ * manager, and tell it (and the parent) that this process serves. */
+int serve_detach(struct serve *s);
+void serve_notify_open(struct serve *s);
+void serve_notify(struct serve *s);
+
 /* serve_account.c: open the data directories, stop being root. */
 int serve_account(struct serve *s);
 /* Open DATA/ROLE; errors are told. */
@@ -105,6 +119,9 @@ int serve_keeper(struct serve *s);
 bool serve_ask(void *ctx, const struct ask *q);
 void serve_answers(void *ctx);
 bool serve_save(void *ctx, struct slice name, struct slice content);
+/* Let the keeper write nothing, or again, or never. False: it does not
+ * answer. */
+bool serve_freeze(struct serve *s, enum vault_freeze how);
 
 /* serve_agent.c: the agent. */
 int serve_agent(struct serve *s);

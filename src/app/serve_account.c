@@ -223,7 +223,8 @@ open_data(struct serve *s, struct data *d, struct slice path,
 	if (!text_of(dir, sizeof dir, path))
 		return path_fault(path);
 	make_top(s, dir);
-	code = serve_data(d, path, role);
+	code = d == &s->relay_data && s->takeover.asked ?
+	    takeover_lock(s, d, path, role) : serve_data(d, path, role);
 	return code == EXIT_GO_ON ? own(s, d, path, role) : code;
 }
 

@@ -102,6 +102,7 @@ open_inside(void *ctx, struct vault_hello *h)
 	int code;
 
 	serve_close_listens(s);
+	takeover_forget(s);
 	hold_in_memory(s);
 	if (getentropy(seed, sizeof seed) != 0)
 		return out_fail(EXIT_FAILED, "no randomness", SL(""), NULL);
@@ -178,6 +179,12 @@ call_inside(void *ctx, const struct vault_call *c, struct vault_reply *r,
 		r->ok = slice_eq(bytes, SL("relay.json")) &&
 		    data_save(&s->relay_data, bytes,
 		    slice_of(shared, c->shared_n)) == E_OK;
+		break;
+	case VAULT_FREEZE:
+		s->relay_data.frozen = c->arg != VAULT_THAWED;
+		if (c->arg == VAULT_UNLOCKED)
+			data_unlock(&s->relay_data);
+		r->ok = 1;
 		break;
 	default:
 		serve_tls_inside(s, c, r, shared);
@@ -262,5 +269,14 @@ serve_save(void *ctx, struct slice name, struct slice content)
 		return false;
 	memcpy(c.bytes, name.p, name.n);
 	memcpy(s->vault.shared, content.p, content.n);
+	return vault_call(&s->vault, &c, &r, VAULT_SLOW_MS) && r.ok != 0;
+}
+
+bool
+serve_freeze(struct serve *s, enum vault_freeze how)
+{
+	struct vault_call c = { .kind = VAULT_FREEZE, .arg = how };
+	struct vault_reply r;
+
 	return vault_call(&s->vault, &c, &r, VAULT_SLOW_MS) && r.ok != 0;
 }

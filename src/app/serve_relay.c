@@ -46,7 +46,9 @@ add_socket(struct serve *s, struct addr *at, enum listen_kind kind,
 		return out_fail(EXIT_USAGE, "too many listening sockets",
 		    SL(""), "256 at most");
 	*l = (struct relay_listen){ .kind = kind, .app = app };
-	l->fd = net_listen(at, &l->addr);
+	l->fd = takeover_socket(s, at, kind, &l->addr);
+	if (l->fd < 0)
+		l->fd = net_listen(at, &l->addr);
 	if (l->fd < 0)
 		return listen_fault(at, errno);
 	at->port = l->addr.port;

@@ -17,7 +17,8 @@ _Static_assert((int)SANDBOX_PORTS_MAX > (int)HELLO_APPS_MAX, "and the relay's");
 static struct sandbox
 sandbox_of(const struct serve *s, unsigned roles)
 {
-	return (struct sandbox){ .roles = roles, .mode = s->sandbox.mode };
+	return (struct sandbox){ .roles = roles, .mode = s->sandbox.mode,
+		.pass_fd = -1 };
 }
 
 /* ---- the process that reads the network ------------------------ */
@@ -29,8 +30,10 @@ net_sandbox(const struct serve *s, struct sandbox *b)
 
 	*b = sandbox_of(s, (s->has_relay ? SANDBOX_RELAY : 0u) |
 	    (s->has_agent ? SANDBOX_AGENT : 0u));
-	if (!s->has_agent)
+	if (!s->has_agent) {
+		b->pass_fd = s->takeover.number;
 		return;
+	}
 	sandbox_add_path(b, "DATA/agent-NAME", s->agent_data.dir, true);
 	sandbox_add_port(b, cfg->proxy_host.n > 0 ? cfg->proxy_port :
 	    cfg->relay_port);
@@ -48,6 +51,7 @@ serve_sandbox(struct serve *s)
 	struct sandbox b;
 	const char *why;
 
+	serve_notify_open(s);
 	net_sandbox(s, &b);
 	why = sandbox_enter(&b);
 	if (why != NULL)

@@ -45,6 +45,13 @@ enum vault_kind {
 	VAULT_SAVE,             /* bytes: name; content: shared */
 	VAULT_LOOK,             /* certificates on disk; see serve_tls.c */
 	VAULT_CHAIN,            /* arg: pair; PEM into shared */
+	VAULT_FREEZE,           /* arg: enum vault_freeze */
+};
+
+/* Of its files: another process takes them over (app/takeover.h). */
+enum vault_freeze {
+	VAULT_THAWED, VAULT_FROZEN,
+	VAULT_UNLOCKED,         /* frozen for good, and without the lock */
 };
 
 struct vault_call {

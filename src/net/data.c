@@ -74,16 +74,38 @@ make_and_open(struct data *d, const char *path, const char *role, bool make)
 	return !make || (st.st_mode & 077) == 0 || fchmod(d->dir, 0700) == 0;
 }
 
+/* Is it open on the lock of this directory? */
+static bool
+is_lock(const struct data *d, int fd)
+{
+	struct stat want, have;
+
+	if (fstatat(d->dir, "lock", &want, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    fstat(fd, &have) != 0)
+		return false;
+	errno = EWOULDBLOCK;
+	return want.st_dev == have.st_dev && want.st_ino == have.st_ino;
+}
+
 enum err
 data_open(struct data *d, const char *path, const char *role)
 {
+	return data_adopt(d, path, role, -1);
+}
+
+enum err
+data_adopt(struct data *d, const char *path, const char *role, int lock)
+{
 	enum err e;
 
-	*d = (struct data){ .dir = -1, .lock = -1 };
+	*d = (struct data){ .dir = -1, .lock = lock };
 	if (!make_and_open(d, path, role, true))
 		goto fail;
-	d->lock = openat(d->dir, "lock",
-	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (lock < 0)
+		d->lock = openat(d->dir, "lock",
+		    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	else if (!is_lock(d, lock))
+		goto fail;
 	if (d->lock >= 0 && flock(d->lock, LOCK_EX | LOCK_NB) == 0)
 		return E_OK;
 fail:
@@ -105,13 +127,20 @@ data_peek(struct data *d, const char *path, const char *role)
 }
 
 void
-data_close(struct data *d)
+data_unlock(struct data *d)
 {
 	if (d->lock >= 0)
 		(void)close(d->lock);
+	d->lock = -1;
+}
+
+void
+data_close(struct data *d)
+{
+	data_unlock(d);
 	if (d->dir >= 0)
 		(void)close(d->dir);
-	d->lock = d->dir = -1;
+	d->dir = -1;
 }
 
 /* ---- reading ------------------------ */
@@ -257,14 +286,27 @@ sync_dir(struct data *d)
 	return fsync(d->dir) == 0 ? E_OK : io_error(d);
 }
 
+/* The names of a file that is about to change. */
+static enum err
+to_write(struct data *d, struct names *f, struct slice name)
+{
+	if (!names_of(f, name))
+		return E_SYNTAX;
+	if (!d->frozen)
+		return E_OK;
+	errno = EROFS;
+	return io_error(d);
+}
+
 enum err
 data_save(struct data *d, struct slice name, struct slice content)
 {
 	struct names f;
+	enum err e = to_write(d, &f, name);
 	int fd;
 
-	if (!names_of(&f, name))
-		return E_SYNTAX;
+	if (e != E_OK)
+		return e;
 	if (!keep_present(d, &f))
 		return io_error(d);
 	fd = open_tmp(d, &f);
@@ -285,11 +327,12 @@ data_append(struct data *d, struct slice name, struct slice content)
 {
 	enum { FLAGS = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC };
 	struct names f;
+	enum err e = to_write(d, &f, name);
 	bool made = false, ok;
 	int fd;
 
-	if (!names_of(&f, name))
-		return E_SYNTAX;
+	if (e != E_OK)
+		return e;
 	fd = openat(d->dir, f.name, FLAGS);
 	if (fd < 0 && errno == ENOENT) {
 		fd = openat(d->dir, f.name, FLAGS | O_CREAT | O_EXCL, 0600);
@@ -319,11 +362,12 @@ enum err
 data_rotate(struct data *d, struct slice name, unsigned files)
 {
 	struct names f;
+	enum err e = to_write(d, &f, name);
 	char from[sizeof f.name], to[sizeof f.name];
 
 	assert(files >= 2 && files <= 9);
-	if (!names_of(&f, name))
-		return E_SYNTAX;
+	if (e != E_OK)
+		return e;
 	for (unsigned i = files - 1; i > 0; i--) {
 		numbered(to, &f, name.n, i);
 		numbered(from, &f, name.n, i - 1);
@@ -338,9 +382,10 @@ enum err
 data_remove(struct data *d, struct slice name)
 {
 	struct names f;
+	enum err e = to_write(d, &f, name);
 
-	if (!names_of(&f, name))
-		return E_SYNTAX;
+	if (e != E_OK)
+		return e;
 	if ((unlinkat(d->dir, f.prev, 0) != 0 && errno != ENOENT) ||
 	    (unlinkat(d->dir, f.name, 0) != 0 && errno != ENOENT))
 		return io_error(d);

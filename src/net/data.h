@@ -15,6 +15,7 @@ struct data {
 	int dir;                /* DATA/ROLE; -1 if there is none */
 	int lock;
 	int error;              /* errno of the last failure, for people */
+	bool frozen;            /* nothing is written: EROFS */
 };
 
 /*
@@ -25,6 +26,15 @@ struct data {
  *   E_IO     d->error says why
  */
 enum err data_open(struct data *d, const char *path, const char *role);
+/*
+ * The same with a lock that another process holds and has passed on: `lock` is
+ * d's from here on. It belongs to the open file, so it is never free between
+ * them. E_FULL: it is not that lock.
+ */
+enum err data_adopt(struct data *d, const char *path, const char *role,
+    int lock);
+/* Let go of the lock, or of this process's part of it. */
+void data_unlock(struct data *d);
 /* The same without a lock and without making anything, to read only. */
 enum err data_peek(struct data *d, const char *path, const char *role);
 void data_close(struct data *d);

@@ -76,6 +76,12 @@ poller_add(struct poller *p, int fd, uint32_t tag)
 	return add(p, fd, tag, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
+void
+poller_remove(struct poller *p, int fd)
+{
+	(void)epoll_ctl(p->fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* How long epoll_wait should wait, in its own milliseconds. */
 static int
 wait_ms(struct poller *p, uint64_t now_ms, uint64_t due_ms)

@@ -332,6 +332,16 @@ kernel_watch(void *ctx, int fd, handle who)
 	return false;
 }
 
+void
+kernel_forget(struct kernel *k, int fd)
+{
+	assert((uint32_t)fd < k->cfg.fds_max);
+	poller_remove(&k->poller, fd);
+	k->fds[fd].who = HANDLE_NONE;
+	k->fds[fd].retry = false;
+	k->fds[fd].gen++;
+}
+
 static void
 kernel_shutdown(void *ctx, int fd)
 {

@@ -108,6 +108,8 @@ kernel_answers_left(const struct kernel *k)
 	return KERNEL_ANSWERS_MAX - (k->answers_tail - k->answers_head);
 }
 
+/* No more events of fd, which another process has too: close it then. */
+void kernel_forget(struct kernel *k, int fd);
 /* What is accepted from this listening socket speaks TLS. Where tls_max are
  * there already, connections are closed as they come (`dropped`). */
 void kernel_listen_tls(struct kernel *k, int fd);

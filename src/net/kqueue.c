@@ -74,6 +74,16 @@ poller_add(struct poller *p, int fd, uint32_t tag)
 	return kevent(p->fd, change, 2, NULL, 0, NULL) == 0;
 }
 
+void
+poller_remove(struct poller *p, int fd)
+{
+	struct kevent change[2];
+
+	EV_SET(&change[0], (uintptr_t)fd, EVFILT_READ, EV_DELETE, 0, 0, NULL);
+	EV_SET(&change[1], (uintptr_t)fd, EVFILT_WRITE, EV_DELETE, 0, 0, NULL);
+	(void)kevent(p->fd, change, 2, NULL, 0, NULL);
+}
+
 static struct poller_event
 report_of(const struct kevent *e)
 {

@@ -42,6 +42,9 @@ void poller_close(struct poller *p);
 /* Report fd with this tag. A descriptor that is reported already gets the new
  * tag, and its present state is reported again. False with errno set. */
 bool poller_add(struct poller *p, int fd, uint32_t tag);
+/* No more reports of fd. To close it does that too, unless another process
+ * has it as well: then this comes first. */
+void poller_remove(struct poller *p, int fd);
 /*
  * Wait until something is to report or the clock of net_now_ms passes due_ms
  * (UINT64_MAX: no such time; now_ms is the time of the call). Returns the

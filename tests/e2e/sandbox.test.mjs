@@ -20,6 +20,7 @@ const asRoot = { skip: needsRelay || (isRoot ? false : 'only root can leave root
 const options = { skip: needsRelay, timeout: NEVER_MS };
 const SIGSYS = 'SIGSYS';
 const EACCES = 'refused 13';
+const NOT_SOCKET = 'refused 88';
 const NOBODY = 65534;
 after(shutDown);
 
@@ -111,6 +112,8 @@ const forbidden = {
 		['open', 'FILE', SIGSYS], ['write', 'FILE', SIGSYS], ['fork', '', SIGSYS],
 		['connect', 'PORT', SIGSYS], ['bind', '0', SIGSYS], ['unix', 'FILE', SIGSYS],
 		['mmap-exec', '', SIGSYS], ['number', '319', SIGSYS], ['number', '425', SIGSYS],
+		['pass', '0', SIGSYS], ['pass', '4', SIGSYS],
+		['pass', '3', NOT_SOCKET],      // while no other process takes over
 	],
 	agent: [
 		['open', 'FILE', EACCES], ['write', 'FILE', EACCES], ['fork', '', SIGSYS],
@@ -119,9 +122,10 @@ const forbidden = {
 	],
 	start: [
 		['open', 'FILE', EACCES], ['open', 'data/relay/lock', EACCES], ['fork', '', SIGSYS],
-		['connect', 'PORT', EACCES], ['bind', '0', SIGSYS],
+		['connect', 'PORT', EACCES], ['bind', '0', SIGSYS], ['pass', '3', SIGSYS],
 	],
 	keeper: [
+		['pass', '3', SIGSYS],
 		['open', 'FILE', EACCES], ['write', 'FILE', EACCES], ['fork', '', SIGSYS],
 		['connect', 'PORT', SIGSYS], ['bind', '0', SIGSYS], ['unix', 'FILE', SIGSYS],
 		['mmap-exec', '', SIGSYS],

@@ -144,6 +144,15 @@ try_other_mode(const char *arg)
 	return r;
 }
 
+/* A message that could carry a descriptor. */
+static long
+try_pass(const char *arg)
+{
+	struct msghdr m = { 0 };
+
+	return sendmsg(atoi(arg), &m, 0);
+}
+
 static long
 try_number(const char *arg)
 {
@@ -160,7 +169,7 @@ static const struct action {
 	{ "netlink", try_netlink }, { "ptrace", try_ptrace },
 	{ "kill", try_kill }, { "memory", try_memory },
 	{ "mmap-exec", try_mmap_exec }, { "other-mode", try_other_mode },
-	{ "number", try_number },
+	{ "pass", try_pass }, { "number", try_number },
 };
 
 static const char *
