@@ -250,6 +250,15 @@ agent_served(struct agent *g, uint64_t live_ms)
 	g->had_session = true;
 }
 
+/* The wait is over; what it was for may be, too: of the timers that are due
+ * after a sleep, another one came first. */
+static void
+dial_due(struct agent *g)
+{
+	if (wants_dial(g))
+		dial_start(g);
+}
+
 /* ---- events and turns ---- */
 
 void
@@ -380,7 +389,7 @@ run_timers(struct agent *g)
 		else if (t->what == WHAT_STOP)
 			stop_now(g);
 		else
-			dial_start(g);
+			dial_due(g);
 	}
 }
 
@@ -408,7 +417,7 @@ agent_dial_now(struct agent *g, const struct io *io)
 		return;
 	enter(g, io);
 	timer_stop(&g->timers, &g->retry);
-	dial_start(g);
+	dial_due(g);
 	leave(g);
 }
 

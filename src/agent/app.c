@@ -196,34 +196,33 @@ conn_fail(struct conn *c, enum reset_code code)
 
 /* ---- connecting ---- */
 
-/* What it means that a connect to this address failed. */
+/* What it means that a connect failed with r. */
 static enum reset_code
-failed_as(const struct addr *to)
+failed_as(int r)
 {
-	return to->family == ADDR_UNIX || addr_loopback(to) ?
-	    RESET_REFUSED : RESET_UNREACHABLE;
+	return r == IO_REFUSED ? RESET_REFUSED : RESET_UNREACHABLE;
 }
 
 /*
- * Begin to connect to the next address; RESET_NONE or why there is none. An
- * address that others follow has a quarter of the time that there is.
+ * Begin to connect to the next address; RESET_NONE or why there is none: `why`
+ * if there was no other. An address that others follow has a quarter of the
+ * time that there is.
  */
 static enum reset_code
-conn_connect(struct conn *c)
+conn_connect(struct conn *c, enum reset_code why)
 {
 	const struct io *io = c->g->io;
 	struct app *a = conn_app(c);
-	enum reset_code why = RESET_UNREACHABLE;
 
-	if (c->addr > 0 && c->addr <= a->naddrs)
-		why = failed_as(&a->addrs[c->addr - 1]);
 	while (c->addr < a->naddrs) {
 		const struct addr *to = &a->addrs[c->addr++];
 
-		why = failed_as(to);
 		c->fd = io->ops->connect(io->ctx, to, a->cfg->path);
-		if (c->fd < 0)
+		if (c->fd < 0) {
+			why = failed_as(c->fd);
+			c->fd = -1;
 			continue;
+		}
 		if (io->ops->watch(io->ctx, c->fd, conn_handle(c))) {
 			uint64_t share_ms = io->now_ms +
 			    c->g->cfg->connect_ms / 4;
@@ -273,7 +272,7 @@ app_resolved(struct agent *g, struct app *a, const struct io_event *ev)
 		    conn_app(c) != a)
 			continue;
 		conn_to(c, CONN_CONNECTING);
-		why = conn_connect(c);
+		why = conn_connect(c, RESET_UNREACHABLE);
 		if (why != RESET_NONE)
 			conn_fail(c, why);
 	}
@@ -317,7 +316,7 @@ app_open(void *owner, const struct frame_open *o, enum reset_code *refuse)
 	c->by_ms = g->io->now_ms + g->cfg->connect_ms;
 	if (app_fresh(a, g->io->now_ms)) {
 		conn_to(c, CONN_CONNECTING);
-		*refuse = conn_connect(c);
+		*refuse = conn_connect(c, RESET_UNREACHABLE);
 	} else {
 		conn_to(c, CONN_RESOLVING);
 		timer_set(&g->timers, &c->timer, conn_handle(c), c->by_ms);
@@ -627,14 +626,13 @@ conn_opened(struct conn *c)
 
 /* This address is none: try the next. */
 static void
-conn_next(struct conn *c)
+conn_next(struct conn *c, enum reset_code why)
 {
 	const struct io *io = c->g->io;
-	enum reset_code why;
 
 	io->ops->close(io->ctx, c->fd, true);
 	c->fd = -1;
-	why = conn_connect(c);
+	why = conn_connect(c, why);
 	if (why != RESET_NONE)
 		conn_fail(c, why);
 }
@@ -648,7 +646,7 @@ conn_decided(struct conn *c)
 	if (r == 0)
 		conn_opened(c);
 	else if (r != IO_AGAIN)
-		conn_next(c);
+		conn_next(c, failed_as(r));
 }
 
 void
@@ -690,7 +688,7 @@ conn_timer(struct conn *c)
 		if (late)
 			conn_fail(c, RESET_TIMED_OUT);
 		else
-			conn_next(c);
+			conn_next(c, RESET_TIMED_OUT);
 		break;
 	case CONN_LINGER:
 		if (late) {

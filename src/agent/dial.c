@@ -42,6 +42,17 @@ log_addr(struct agent *g, const char *event, const struct addr *to)
 	LOGF(g->log, LOG_INFO, "agent", event, log_s("address", buf_slice(&b)));
 }
 
+/* An address failed with r. The most telling of all reasons is kept. */
+static void
+connect_failed(struct link *l, int r)
+{
+	static const char unreachable[] = "the address cannot be reached";
+
+	if (l->why == NULL || l->why == unreachable)
+		l->why = r == IO_REFUSED ?
+		    "the address refuses: nobody listens there" : unreachable;
+}
+
 /* Try the next address; the dial is over when there is none. */
 static void
 dial_next(struct link *l)
@@ -56,8 +67,11 @@ dial_next(struct link *l)
 
 		log_addr(g, "connecting", to);
 		l->fd = io->ops->connect(io->ctx, to, slice_of(NULL, 0));
-		if (l->fd < 0)
+		if (l->fd < 0) {
+			connect_failed(l, l->fd);
+			l->fd = -1;
 			continue;
+		}
 		if (io->ops->watch(io->ctx, l->fd, who)) {
 			if (l->addr < l->naddrs)
 				until = min_u64(until,
@@ -68,10 +82,7 @@ dial_next(struct link *l)
 		io->ops->close(io->ctx, l->fd, true);
 		l->fd = -1;
 	}
-	dial_failed(l, l->why != NULL ? l->why :
-	    io->now_ms < l->connect_by_ms ?
-	    "no address of the relay accepts connections" :
-	    "the relay does not answer");
+	dial_failed(l, l->why != NULL ? l->why : "the relay does not answer");
 }
 
 /* Where the TCP connection goes. */
@@ -478,6 +489,7 @@ connect_decided(struct link *l)
 	if (r == IO_AGAIN)
 		return;
 	if (r != 0) {
+		connect_failed(l, r);
 		io->ops->close(io->ctx, l->fd, true);
 		l->fd = -1;
 		dial_next(l);

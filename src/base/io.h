@@ -19,6 +19,7 @@ enum {
 	IO_EOF = 0,             /* io_read: the peer will send no more */
 	IO_AGAIN = -1,          /* nothing now; an event will come */
 	IO_FAIL = -2,           /* the connection is broken: close it */
+	IO_REFUSED = -3,        /* connect, connected: nobody listens there */
 };
 
 enum { ADDR_NONE = 0, ADDR_V4 = 4, ADDR_V6 = 6, ADDR_UNIX = 1 };
@@ -59,11 +60,11 @@ struct io_ops {
 	int64_t (*writev)(void *ctx, int fd, const struct slice *v, size_t n);
 	/* a descriptor, IO_AGAIN, or IO_FAIL (out of descriptors, ...) */
 	int (*accept)(void *ctx, int fd, struct addr *peer);
-	/* Start to connect; a descriptor or IO_FAIL. EV_WRITE decides. With
-	 * ADDR_UNIX the path is given beside it. */
+	/* Start to connect; a descriptor, IO_REFUSED or IO_FAIL. EV_WRITE
+	 * decides. With ADDR_UNIX the path is given beside it. */
 	int (*connect)(void *ctx, const struct addr *to, struct slice path);
-	/* After EV_WRITE: 0 connected, IO_AGAIN not yet, IO_FAIL refused,
-	 * unreachable or timed out */
+	/* After EV_WRITE: 0 connected, IO_AGAIN not yet, IO_REFUSED, or
+	 * IO_FAIL unreachable or timed out */
 	int (*connected)(void *ctx, int fd);
 	/* Send events of fd to `who` from now on, the present state first. */
 	bool (*watch)(void *ctx, int fd, handle who);

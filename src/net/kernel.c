@@ -62,6 +62,15 @@ fail(struct kernel *k)
 	return IO_FAIL;
 }
 
+/* The same for a connect: a Unix socket that is not there refuses, too. */
+static int
+connect_failed(struct kernel *k)
+{
+	(void)fail(k);
+	return k->error == ECONNREFUSED || k->error == ENOENT ? IO_REFUSED :
+	    IO_FAIL;
+}
+
 /* ---- bytes ------------------------ */
 
 static int64_t
@@ -275,7 +284,7 @@ fail:
 	why = errno;
 	(void)close(fd);
 	errno = why;
-	return fail(k);
+	return connect_failed(k);
 }
 
 static int
@@ -293,7 +302,7 @@ kernel_connected(void *ctx, int fd)
 		return fail(k);
 	errno = e;
 	if (e != 0)
-		return fail(k);
+		return connect_failed(k);
 	if (getpeername(fd, (struct sockaddr *)&peer, &n) != 0)
 		return errno == ENOTCONN ? IO_AGAIN : fail(k);
 	/* A port of this machine that nobody listens on may be given to us as
@@ -302,7 +311,7 @@ kernel_connected(void *ctx, int fd)
 	    getsockname(fd, (struct sockaddr *)&self, &m) == 0 && n == m &&
 	    memcmp(&peer, &self, n) == 0) {
 		errno = ECONNREFUSED;
-		return fail(k);
+		return connect_failed(k);
 	}
 	return 0;
 }

@@ -670,6 +670,9 @@ struct remote *remote_find_app(struct relay *r, struct slice name,
 bool remote_any(const struct relay *r);
 /* The token that agents came with is no longer one. */
 void remote_end_credential(struct relay *r, uint32_t credential);
+/* remote_find_app found none, although the agent that `name` means (NAME: any)
+ * is connected. */
+bool remote_lacks_app(const struct relay *r, struct slice name);
 /* Its connection is gone; it may come back. */
 static inline bool
 remote_parked(const struct remote *l)

@@ -363,7 +363,9 @@ proxy_refuse(struct client *c, const struct http_head *h,
 		return true;
 	}
 	if (l == NULL) {
-		reply_error(c, h, 502, SL("Tunnel not connected"), SL(""));
+		reply_error(c, h, 502, remote_lacks_app(c->r, c->r->site.app) ?
+		    SL("The agent is connected, but offers no such app") :
+		    SL("Tunnel not connected"), SL(""));
 		return true;
 	}
 	if (!cross_site_ok(c, h, who, &l->apps[app])) {

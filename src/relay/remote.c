@@ -644,6 +644,15 @@ remote_find_app(struct relay *r, struct slice name, uint16_t *index)
 	return found;
 }
 
+bool
+remote_lacks_app(const struct relay *r, struct slice name)
+{
+	struct slice agent = cut_agent(&name);
+	const struct remote *l = remote_current(r, agent);
+
+	return agent.n > 0 ? l != NULL && !remote_parked(l) : remote_any(r);
+}
+
 static void
 remote_lost(struct remote *l, const char *why)
 {

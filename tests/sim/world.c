@@ -1041,12 +1041,14 @@ static int
 op_connected(void *ctx, int fd)
 {
 	struct world_host *h = ctx;
+	const struct wconn *c = fd_get(h, fd)->c;
 	struct end *e = end_get(h, fd);
 
 	if (op_fails(h))
 		return (int)op_broke(h, fd);
 	if (e->broken)
-		return IO_FAIL;
+		return c->e[1].host == NULL && c->fate != FATE_UNREACHABLE ?
+		    IO_REFUSED : IO_FAIL;
 	if (e->securing && h->w->now_ms >= e->secure_at) {
 		e->securing = false;
 		if (h->w->tls_why != NULL)

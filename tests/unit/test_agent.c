@@ -259,7 +259,10 @@ resolves_the_name_at_each_try(void **state)
 	world_name(rig.w, "relay.test", "203.0.113.9");
 	world_fate(rig.w, "203.0.113.9:4000", FATE_UNREACHABLE);
 	world_run(rig.w, 1000);
-	assert_true(world_log_has(rig.w, "no address of the relay accepts"));
+	assert_true(world_log_has(rig.w, "the address cannot be reached"));
+	world_fate(rig.w, "203.0.113.9:4000", FATE_REFUSED);
+	world_run(rig.w, 3000);
+	assert_true(world_log_has(rig.w, "the address refuses"));
 	world_name(rig.w, "relay.test", NULL);
 	world_name(rig.w, "relay.test", RELAY_IP);
 	assert_true(world_until(rig.w, rig_served, &rig, 5000));
@@ -994,8 +997,8 @@ failures_to_connect_have_their_codes(void **state)
 	static const struct { const char *app; enum reset_code code; } t[] = {
 		{ "none", RESET_REFUSED }, { "nosock", RESET_REFUSED },
 		{ "far", RESET_UNREACHABLE }, { "silent", RESET_TIMED_OUT },
-		{ "noname", RESET_UNREACHABLE }, { "what", RESET_UNKNOWN_APP },
-		{ "half", RESET_NONE },
+		{ "noname", RESET_UNREACHABLE }, { "shut", RESET_REFUSED },
+		{ "what", RESET_UNKNOWN_APP }, { "half", RESET_NONE },
 	};
 	enum { N = sizeof t / sizeof t[0] };
 	struct rig rig;
@@ -1007,17 +1010,19 @@ failures_to_connect_have_their_codes(void **state)
 		struct rconn *c;
 
 		rig_new(&rig, &wc);
-		for (size_t i = 0; i < 5; i++)
+		for (size_t i = 0; i < 6; i++)
 			rig.cfg.apps[i] = (struct agent_app){ .kind = APP_HTTP,
 				.name = slice_of(t[i].app, strlen(t[i].app)),
 				.host = SL("203.0.113.5"), .port = 99 };
-		rig.cfg.napps = 5;
+		rig.cfg.napps = 6;
 		rig.cfg.apps[0].host = SL("127.0.0.1");
 		rig.cfg.apps[1].host = SL("");
 		rig.cfg.apps[1].path = SL("/run/no.sock");
 		rig.cfg.apps[3].port = 98;
 		rig.cfg.apps[4].host = SL("noname.test");
+		rig.cfg.apps[5].port = 97;
 		world_fate(rig.w, "203.0.113.5:98", FATE_SILENCE);
+		world_fate(rig.w, "203.0.113.5:99", FATE_UNREACHABLE);
 		rig_app(&rig, "half", "127.0.0.1:3000", ECHO);
 		c = rig_serve(&rig);
 		for (size_t i = 0; i < N; i++)
@@ -1830,6 +1835,33 @@ an_agent_that_stops_while_cut_finishes_first(void **state)
 	rig_end(&rig, 1);
 }
 
+/* Asked to stop while cut, it sleeps; when it wakes, the drain is over and a
+ * dial is due. Seed 29 of the simulator dialled, and stayed. */
+static void
+an_agent_that_slept_over_its_end_stops(void **state)
+{
+	struct app_sim *app;
+	struct rig rig;
+	struct rconn *c = begin_resuming(&rig, 66, &app);
+	struct io later;
+
+	(void)state;
+	relay_sim_open(c, "web", 100000, true)->hold = true;
+	world_run(rig.w, 50);
+	world_fate(rig.w, RELAY_AT, FATE_REFUSED);
+	world_cut(rig.w, rig.agent_host, rig.relay_host);
+	world_run(rig.w, 1000);
+	rig.cfg.drain_ms = 200;
+	agent_stop(rig.agent, world_io(rig.agent_host));
+	world_run(rig.w, 100);
+	assert_true(agent_stats(rig.agent).waiting);
+	later = *world_io(rig.agent_host);
+	later.now_ms += AGENT_PARKED_MS;
+	agent_step(rig.agent, &later);
+	assert_int_equal(agent_exit_code(rig.agent), 0);
+	rig_end(&rig, 0);
+}
+
 /* Cut at any time, in a rough world: dials, answers, welcomes are lost too. */
 static void
 many_cuts_lose_nothing(void **state)
@@ -1926,6 +1958,7 @@ main(int argc, char **argv)
 		T(a_relay_that_is_busy_is_asked_again),
 		T(a_draining_session_is_resumed_beside_the_new_one),
 		T(an_agent_that_stops_while_cut_finishes_first),
+		T(an_agent_that_slept_over_its_end_stops),
 		T(many_cuts_lose_nothing),
 		T(survives_any_weather_and_serves_again),
 	};

@@ -318,7 +318,7 @@ says_why_it_cannot_connect(void **state)
 	world_open();
 	fd = net_listen(&at, &bound);
 	end(fd, false);
-	assert_int_equal(try_connect(&bound, no), IO_FAIL);
+	assert_int_equal(try_connect(&bound, no), IO_REFUSED);
 	assert_int_equal(w.k.error, ECONNREFUSED);
 	assert_int_equal(try_connect(&nowhere, no), IO_FAIL);
 	assert_true(w.k.error == ENETUNREACH || w.k.error == EACCES);
@@ -341,7 +341,8 @@ does_not_take_itself_for_a_peer(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&in, n), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &n), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&in, n), 0);
-	assert_int_equal(w.io->ops->connected(w.io->ctx, fd), IO_FAIL);
+	assert_int_equal(w.io->ops->connected(w.io->ctx, fd),
+	    IO_REFUSED);
 	assert_int_equal(w.k.error, ECONNREFUSED);
 	end(fd, false);
 	world_close();
@@ -361,7 +362,7 @@ reaches_unix_sockets(void **state)
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(un.sun_path, sizeof un.sun_path, "%s/s", dir);
 	path = slice_of(un.sun_path, strlen(un.sun_path));
-	assert_int_equal(try_connect(&to, path), IO_FAIL);
+	assert_int_equal(try_connect(&to, path), IO_REFUSED);
 	assert_int_equal(w.k.error, ENOENT);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
@@ -379,7 +380,7 @@ reaches_unix_sockets(void **state)
 	end(a, false);
 	end(b, false);
 	end(fd, false);
-	assert_int_equal(try_connect(&to, path), IO_FAIL);
+	assert_int_equal(try_connect(&to, path), IO_REFUSED);
 	assert_int_equal(w.k.error, ECONNREFUSED);
 	memset(long_path, 'x', sizeof long_path);
 	assert_int_equal(try_connect(&to, slice_of(long_path, 108)), IO_FAIL);

@@ -254,10 +254,16 @@ a_lost_welcome_harms_nothing(void **state)
 static void
 names_of_apps(void **state)
 {
-	static const struct { const char *host; unsigned agent; } rows[] = {
-		{ "web.apps.test", 2 }, { "web--mac.apps.test", 1 },
-		{ "web--lab.apps.test", 2 }, { "web--nobody.apps.test", 0 },
-		{ "db.apps.test", 0 },
+	static const char none[] = "{\"error\":\"Tunnel not connected\"}";
+	static const char lacks[] = "{\"error\":\"The agent is connected, "
+	    "but offers no such app\"}";
+	static const struct { const char *host; unsigned agent;
+	    const char *why; } rows[] = {
+		{ "web.apps.test", 2, NULL }, { "web--mac.apps.test", 1, NULL },
+		{ "web--lab.apps.test", 2, NULL },
+		{ "web--nobody.apps.test", 0, none },
+		{ "db.apps.test", 0, lacks }, { "what.apps.test", 0, lacks },
+		{ "db--mac.apps.test", 0, lacks },
 	};
 	struct ag *mac, *lab;
 
@@ -285,8 +291,10 @@ names_of_apps(void **state)
 		rig_settle(&g);
 		assert_int_equal(mac->nstreams, m + (rows[i].agent == 1));
 		assert_int_equal(lab->nstreams, l + (rows[i].agent == 2));
-		if (rows[i].agent == 0)
+		if (rows[i].agent == 0) {
 			assert_int_equal(cl_take(c, false), 502);
+			assert_true(cl_body_has(c, rows[i].why));
+		}
 		cl_close(c, true);
 	}
 	/* The newest leaves: the bare name means the other again. */
