@@ -259,6 +259,15 @@ dial_due(struct agent *g)
 		dial_start(g);
 }
 
+void
+agent_expected(struct agent *g)
+{
+	if (g->quick > 1)
+		g->quick = 1;
+	g->slow = 0;
+	g->outage_ms = g->io->now_ms;
+}
+
 /* ---- events and turns ---- */
 
 void

@@ -15,7 +15,9 @@
  *                   (the relay may be holding its streams for so long),
  *     5 s, 10 s, 20 s, 40 s, 60 s, 60 s ...  after that,
  * each shortened by a random part of up to a quarter. The log line "retry"
- * tells the wait that came out. A go-away begins a dial in the same way.
+ * tells the wait that came out. A go-away begins a dial in the same way; one
+ * that says UPGRADE sets the series back to its first wait, since a successor
+ * is there.
  *
  * A session whose connection is cut is parked: its streams and the apps'
  * connections stay, and the dials are for resuming it, never more than 2 s

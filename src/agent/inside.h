@@ -173,6 +173,8 @@ void agent_retry(struct agent *g);
 void agent_retry_now(struct agent *g);
 /* A session ended that began at live_ms. */
 void agent_served(struct agent *g, uint64_t live_ms);
+/* A relay is there that waits for us: the next wait is the first one. */
+void agent_expected(struct agent *g);
 
 /* link.c */
 void link_to(struct link *l, enum link_state next);

@@ -405,6 +405,8 @@ link_goes_away(void *owner, enum goaway_reason reason, uint32_t deadline_ms)
 	LOGF(g->log, LOG_INFO, "agent", "the relay goes away",
 	    log_u("reason", reason), log_u("deadline_ms", deadline_ms));
 	link_to(l, LINK_DRAINING);
+	if (reason == GOAWAY_UPGRADE)
+		agent_expected(g);
 	link_retire(l);
 }
 

@@ -3,6 +3,7 @@
 // goes on.
 //
 // ADIT_E2E_LOAD=2000       requests of each client after each takeover (100)
+// ADIT_E2E_TAKEOVERS=20    takeovers in a row (2)
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -15,23 +16,24 @@ import { after, describe, it } from 'node:test';
 import tls from 'node:tls';
 import { App, patternHash } from './app.mjs';
 import {
-	ADIT, MIB, NEVER_MS, cleanEnv, freePorts, login, needsRelay, newSecrets, onExit, run, shutDown, start, startAgent, startRelay, tempDir, within,
+	ADIT, MIB, NEVER_MS, cleanEnv, freePorts, login, needsRelay, newSecrets, onExit, restartRelay, run, shutDown, start, startAgent, startRelay, tempDir, within,
 } from './harness.mjs';
 import { Wire, open, rawRequest, request, values } from './http.mjs';
 import { newPki } from './pki.mjs';
 import { wsClient } from './ws-client.mjs';
 
 const LOAD = Number(process.env.ADIT_E2E_LOAD || 100);
+const TAKEOVERS = Number(process.env.ADIT_E2E_TAKEOVERS || 2);
 const test = (name, fn, skip = needsRelay) => it(name, { skip, timeout: NEVER_MS * 2 }, fn);
 const asRoot = needsRelay || (process.getuid() === 0 ? false : 'only root can become somebody else');
 const LONG = ['--drain-timeout', '60s'];
 after(shutDown);
 
 // With `tls` (of pki.mjs) it speaks https, and asks for no login.
-async function deployment({ args = ['--root', 'web'], knownPorts = [], tls: pair } = {}) {
+async function deployment({ args = ['--root', 'web'], knownPorts = [], tls: pair, env = {} } = {}) {
 	const app = await App.start();
 	const own = pair === undefined ? [] : ['--tls-cert', pair.cert, '--tls-key', pair.key];
-	const relay = await startRelay({ args: [...args, ...own, ...LONG], knownPorts, noPassword: pair !== undefined });
+	const relay = await startRelay({ args: [...args, ...own, ...LONG], knownPorts, noPassword: pair !== undefined, env });
 	const agent = await startAgent({ relay, apps: `web=127.0.0.1:${app.port}`, ...pair && { url: relay.origin.replace('http', 'https') },
 		args: [...pair ? ['--pin', pair.pin] : [], ...LONG] });
 	const headers = pair ? {} : (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
@@ -147,7 +149,7 @@ const serves = async (d) => assert.equal((await request(d.relay.origin, '/ok', {
 const tunnelId = async (d, from = 0) => (await d.agent.proc.waitFor(/\baccepted\b.*tunnel_id=(\S+)/, 'its id', from))[1];
 
 describe('a takeover', { skip: needsRelay }, () => {
-	test('under load fails no request; twice in a row', async () => {
+	test(`under load fails no request; ${TAKEOVERS} in a row`, async () => {
 		const d = await deployment();
 		const id = await tunnelId(d);
 		const people = load(d, 8);
@@ -159,15 +161,16 @@ describe('a takeover', { skip: needsRelay }, () => {
 		const { ws, echo } = await echoing(d);
 		await people.more(LOAD);
 		const olds = [];
-		for (let i = 0; i < 2; i++) {
+		for (let i = 0; i < TAKEOVERS; i++) {
 			const from = d.agent.proc.lines.length;
 			olds.push(await takeOver(d));
 			await people.more(LOAD);
 			await echo(`after ${i}`);
 			assert.equal(await tunnelId(d, from), id);
 		}
-		// The second had nothing to wait for but what came before the third.
-		assert.deepEqual(await within(olds[1].exited, 'the second\'s end'), { code: 0, signal: null });
+		// All but the first have nothing to wait for but what came before the next.
+		for (const old of olds.slice(1))
+			assert.deepEqual(await within(old.exited, 'a later one\'s end'), { code: 0, signal: null });
 		for await (const part of res)
 			hash.update(part);
 		assert.equal(hash.digest('hex'), patternHash(n));
@@ -178,7 +181,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 		assert.deepEqual(await within(olds[0].exited, 'the first\'s end'), { code: 0, signal: null });
 		const sum = await people.stop();
 		const again = people.browsers.reduce((s, b) => s + b.again, 0);
-		console.log(`# ${sum} requests across 2 takeovers, 0 failed, ${again} on kept connections asked again`);
+		console.log(`# ${sum} requests across ${TAKEOVERS} takeovers, 0 failed, ${again} on kept connections asked again`);
 		assert.ok(olds.every((o) => o.lines.some((l) => /takeover: frozen/.test(l))));
 		assert.deepEqual(await d.relay.proc.stop(), { code: 0, signal: null });
 	});
@@ -244,8 +247,20 @@ describe('a takeover', { skip: needsRelay }, () => {
 		await serves(d);
 	});
 
-	test('--detach returns when it serves, and tells the service manager who does', async () => {
+	test('one that is killed soon after can be started again, while the first still drains', async () => {
 		const d = await deployment();
+		const { ws, echo } = await echoing(d);
+		const old = await takeOver(d);
+		await d.relay.proc.stop('SIGKILL');
+		d.relay = await restartRelay(d.relay);
+		await echo('in the first');
+		assert.equal(old.code, undefined);
+		ws.close(1000);
+		assert.equal((await ws.closed()).code, 1000);
+		assert.deepEqual(await within(old.exited, 'the first\'s end'), { code: 0, signal: null });
+	});
+
+	test('--detach returns when it serves, and tells the service manager who does', async () => {
 		const dir = tempDir('notify');
 		const path = join(dir, 'socket');
 		chmodSync(dir, 0o755);          // as /run is: it is not root who sends
@@ -259,12 +274,15 @@ while True:
 `, path]);
 		await manager.waitFor(/bound/, 'its socket');
 		chmodSync(path, 0o666);
+		const d = await deployment({ env: { NOTIFY_SOCKET: path } });
+		await manager.waitFor(`READY=1 MAINPID=${d.relay.pid}`, 'that it serves');
+		const from = manager.lines.length;
 		// Its parent ends; it lives on, with what the parent was given.
 		const parent = spawn(ADIT, ['relay', '--takeover', '--detach', '--listen', `127.0.0.1:${d.relay.port}`,
 			'--data', join(d.relay.dir, 'data'), ...d.relay.args],
 		{ cwd: d.relay.dir, env: { ...environment(d.relay), NOTIFY_SOCKET: path }, stdio: 'ignore' });
 		const [code] = await within(once(parent, 'exit'), 'the parent\'s end');
-		const [, pid] = await manager.waitFor(/^READY=1 MAINPID=(\d+)$/, 'who serves');
+		const [, pid] = await manager.waitFor(/^READY=1 MAINPID=(\d+)$/, 'who serves', from);
 		onExit(() => process.kill(Number(pid), 'SIGKILL'));
 		assert.equal(code, 0);
 		assert.deepEqual(await within(d.relay.proc.exited, 'the old one\'s end'), { code: 0, signal: null });

@@ -731,6 +731,29 @@ a_go_away_begins_a_new_session_while_the_old_one_drains(void **state)
 }
 
 static void
+upgrades_in_a_row_are_followed_quickly(void **state)
+{
+	struct rig rig;
+	uint64_t when, ms;
+	struct world_cfg wc = world_gentle(16);
+
+	(void)state;
+	rig_new(&rig, &wc);
+	rig_start(&rig);
+	for (int i = 0; i < 12; i++) {
+		assert_true(world_until(rig.w, rig_served, &rig, 5000));
+		when = world_now(rig.w);
+		relay_sim_goaway(rig.relay.conns, 1000);
+		world_run(rig.w, 5);
+		assert_true(world_until(rig.w, rig_served, &rig, 5000));
+		ms = world_now(rig.w) - when;
+		/* But not at once each time. */
+		assert_true(ms <= 200 && (i == 0 || ms >= 75));
+	}
+	rig_end(&rig, 3000);
+}
+
+static void
 a_drained_session_ends_at_its_deadline(void **state)
 {
 	struct rig rig;
@@ -1928,6 +1951,7 @@ main(int argc, char **argv)
 		T(close_codes_mean_what_they_say),
 		T(a_dead_relay_is_noticed_within_15_s),
 		T(a_go_away_begins_a_new_session_while_the_old_one_drains),
+		T(upgrades_in_a_row_are_followed_quickly),
 		T(a_drained_session_ends_at_its_deadline),
 		T(a_third_draining_session_ends_the_oldest),
 		T(a_relay_that_breaks_the_protocol_is_told_and_left),
