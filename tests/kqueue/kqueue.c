@@ -49,6 +49,17 @@ add_signal(int kq, int signo)
 }
 
 static int
+remove_filter(int kq, int fd, uint32_t events)
+{
+	struct epoll_event e = { .data.fd = fd };
+
+	table[fd].events &= ~events;
+	e.events = table[fd].events;
+	return epoll_ctl(kq, (e.events & ~(uint32_t)EPOLLET) == 0 ?
+	    EPOLL_CTL_DEL : EPOLL_CTL_MOD, fd, &e);
+}
+
+static int
 apply(int kq, const struct kevent *c)
 {
 	bool writing = c->filter == EVFILT_WRITE;
@@ -56,6 +67,8 @@ apply(int kq, const struct kevent *c)
 	struct epoll_event e = { .data.fd = (int)c->ident };
 	int fd = (int)c->ident;
 
+	if (c->flags == EV_DELETE && c->ident < FDS_MAX)
+		return remove_filter(kq, fd, events);
 	if (c->flags != (EV_ADD | EV_CLEAR) || c->ident >= FDS_MAX) {
 		errno = EINVAL;
 		return -1;
