@@ -1,34 +1,140 @@
 /*
- * The relay's kept files, damaged. Oracles: a list of ended sessions that was
- * accepted comes back the same when it is written and read again, and a fault
- * has a place within the text; a secret that was accepted is the file's line.
+ * The relay's kept files, damaged. Oracles: a table that was accepted comes
+ * back the same when it is written and read again; a fault has a line within
+ * the text; a secret that was accepted is the file's line; an audit log that
+ * was accepted takes another entry and is accepted again, with nothing cut.
+ * The first byte chooses the file.
  */
 #include <stdlib.h>
 
-#include "state/store.h"
+#include "state/audit.h"
+#include "state/people.h"
 
 #define MUST(x) do { if (!(x)) abort(); } while (0)
+
+static uint8_t kept[STORE_FILE_MAX + AUDIT_LINE_MAX];
+static size_t kept_n;
 
 static enum err
 load(void *ctx, struct slice name, struct buf *into)
 {
+	(void)ctx;
+	if (slice_eq(name, SL("audit.log.1")))
+		return E_EOF;
+	return buf_put(into, slice_of(kept, kept_n)) ? E_OK : E_FULL;
+}
+
+static bool
+save(void *ctx, struct slice name, struct slice content)
+{
+	(void)ctx;
 	(void)name;
-	return buf_put(into, *(const struct slice *)ctx) ? E_OK : E_FULL;
+	MUST(content.n <= sizeof kept);
+	memmove(kept, content.p, content.n);
+	kept_n = content.n;
+	return true;
+}
+
+static bool
+append(void *ctx, struct slice name, struct slice content)
+{
+	(void)ctx;
+	(void)name;
+	MUST(content.n <= sizeof kept - kept_n);
+	memcpy(kept + kept_n, content.p, content.n);
+	kept_n += content.n;
+	return true;
+}
+
+static bool
+rotate(void *ctx, struct slice name, unsigned files)
+{
+	(void)ctx;
+	(void)name;
+	kept_n = 0;
+	return files > 1;
+}
+
+static const struct store_io io = { load, save, append, rotate, NULL, NULL };
+static uint8_t area[STORE_FILE_MAX];
+static struct store_fault f;
+
+static void
+refused(void)
+{
+	size_t lines = 1;
+
+	for (size_t i = 0; i < kept_n; i++)
+		lines += kept[i] == '\n';
+	MUST(f.why != NULL && f.line <= lines);
 }
 
 static void
-one_secret(struct slice in)
+one_secret(bool jwt)
 {
-	struct store_io io = { load, NULL, &in };
-	struct store_fault f;
-	struct secret s;
-	bool made;
+	struct slice in = { kept, kept_n };
+	struct store_jwt j = { .until_s = 0 };
+	bool made = false;
+	enum err e;
 
-	if (store_relay_token(&s, &io, NULL, &made, &f) == E_OK)
-		MUST(slice_starts(in, secret_bytes(&s)) && s.n >= 16 &&
-		    in.n - s.n <= 1 && !made);
+	if (jwt)
+		e = store_jwt_secret(&j, &io, NULL, &made, &f);
 	else
-		MUST(f.why != NULL);
+		e = store_relay_token(&j.now, &io, NULL, &made, &f);
+	if (e != E_OK) {
+		refused();
+		return;
+	}
+	MUST(!made && slice_starts(in, secret_bytes(&j.now)) &&
+	    j.now.n >= 16 && (j.before.n > 0 || in.n - j.now.n <= 1));
+}
+
+static enum err
+read_table(unsigned which, union state_copy *t)
+{
+	struct buf b = BUF_ON(area);
+
+	return which == 0 ? people_load(&t->people, &io, &b, &f) :
+	    which == 1 ? tokens_load(&t->tokens, &io, &b, &f) :
+	    sessions_load(&t->sessions, &io, &b, &f);
+}
+
+static void
+one_table(unsigned which)
+{
+	static union state_copy first, again;
+	struct buf b = BUF_ON(area);
+	bool saved;
+
+	memset(&first, 0, sizeof first);
+	memset(&again, 0, sizeof again);
+	if (read_table(which, &first) != E_OK) {
+		refused();
+		return;
+	}
+	saved = which == 0 ? people_save(&first.people, &io, &b) :
+	    which == 1 ? tokens_save(&first.tokens, &io, &b) :
+	    sessions_save(&first.sessions, &io, &b);
+	MUST(saved && read_table(which, &again) == E_OK);
+	MUST(memcmp(&first, &again, sizeof first) == 0);
+}
+
+static void
+one_log(void)
+{
+	const struct audit_entry e = { .t = 1, .who = { kept, kept_n },
+		.what = SL("x") };
+	struct buf b = BUF_ON(area);
+	struct audit a;
+	size_t cut;
+
+	if (audit_load(&a, &io, &b, &cut, &f) != E_OK) {
+		refused();
+		return;
+	}
+	MUST(a.bytes == kept_n && a.next < UINT64_MAX);
+	MUST(audit_put(&a, &io, &b, &e));
+	MUST(audit_load(&a, &io, &b, &cut, &f) == E_OK && cut == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
@@ -36,24 +142,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	static struct revoked r, again;
-	static uint8_t area[REVOKED_FILE_MAX];
-	struct buf b = BUF_ON(area);
-	const char *why = NULL;
-	size_t at = 0;
-
-	if (n > REVOKED_FILE_MAX)
+	if (n == 0 || n > STORE_FILE_MAX)
 		return 0;
-	one_secret(slice_of(p, n));
-	if (revoked_parse(&r, slice_of(p, n), &at, &why) != E_OK) {
-		MUST(why != NULL && at <= n);
-		return 0;
-	}
-	MUST(r.n <= REVOKED_MAX && revoked_put(&b, &r));
-	MUST(revoked_parse(&again, buf_slice(&b), &at, &why) == E_OK);
-	MUST(again.n == r.n && again.ended_s == r.ended_s);
-	MUST(memcmp(again.rows, r.rows, r.n * sizeof r.rows[0]) == 0);
-	for (uint32_t i = 0; i < r.n; i++)
-		MUST(revoked_has(&r, r.rows[i].jti, r.rows[i].expires_s));
+	memcpy(kept, p + 1, n - 1);
+	kept_n = n - 1;
+	if (p[0] % 6 < 2)
+		one_secret(p[0] % 6 == 0);
+	else if (p[0] % 6 < 5)
+		one_table(p[0] % 6 - 2);
+	else
+		one_log();
 	return 0;
 }

@@ -37,6 +37,24 @@ store_save(void *ctx, struct slice name, struct slice content)
 	return data_save(ctx, name, content) == E_OK;
 }
 
+static bool
+store_append(void *ctx, struct slice name, struct slice content)
+{
+	return data_append(ctx, name, content) == E_OK;
+}
+
+static bool
+store_rotate(void *ctx, struct slice name, unsigned files)
+{
+	return data_rotate(ctx, name, files) == E_OK;
+}
+
+static bool
+store_remove(void *ctx, struct slice name)
+{
+	return data_remove(ctx, name) == E_OK;
+}
+
 static int
 store_fault(const struct serve *s, const struct store_fault *f)
 {
@@ -44,18 +62,33 @@ store_fault(const struct serve *s, const struct store_fault *f)
 	    f->line, f->why);
 }
 
+/* The keeper, from the settings and from what is kept. */
 static int
-open_secrets(struct serve *s, struct rng *rng, const struct store_io *io)
+open_keeper(struct serve *s, struct keeper_cfg *cfg, struct rng *rng)
 {
+	struct keeper *k = &s->keeper;
+	struct store_jwt jwt;
 	struct store_fault f;
+	size_t cut;
 	bool made;
 
-	if (s->conf.jwt.n == 0 &&
-	    store_jwt_secret(&s->conf.jwt, io, rng, &made, &f) != E_OK)
+	if (s->conf.jwt.n == 0) {
+		if (store_jwt_secret(&jwt, &cfg->io, rng, &made, &f) != E_OK)
+			return store_fault(s, &f);
+		cfg->kept = &jwt;
+	}
+	keeper_init(k, cfg);
+	wipe(&jwt, sizeof jwt);
+	if (keeper_load(k, net_wall_ms() / 1000, &cut, &f) != E_OK)
 		return store_fault(s, &f);
-	if (s->conf.token.n == 0 && store_relay_token(&s->conf.token, io, rng,
-	    &s->token_made, &f) != E_OK)
+	if (cut > 0)
+		LOGF(&s->log, LOG_WARN, "app", "the last line of audit.log "
+		    "was torn and is gone", log_u("bytes", cut));
+	s->token_made = s->has_agent || !keeper_has_agent_token(k);
+	if (s->conf.token.n == 0 && store_relay_token(&s->conf.token,
+	    &cfg->io, rng, &s->token_made, &f) != E_OK)
 		return store_fault(s, &f);
+	keeper_set_token(k, &s->conf.token);
 	return EXIT_GO_ON;
 }
 
@@ -91,14 +124,14 @@ static int
 open_inside(void *ctx, struct vault_hello *h)
 {
 	struct serve *s = ctx;
-	struct store_io io = { store_load, store_save, &s->relay_data };
-	struct buf area = BUF_ON(s->keeper.file);
-	struct store_fault f;
 	struct rng rng;
 	uint8_t seed[2 * RNG_SEED_MIN];
 	struct keeper_cfg cfg = { .jwt = &s->conf.jwt,
 		.password = &s->conf.password, .token = &s->conf.token,
-		.seed = slice_of(seed, sizeof seed), .io = io };
+		.seed = slice_of(seed, sizeof seed),
+		.io = { store_load, store_save, store_append, store_rotate,
+		    store_remove, &s->relay_data },
+		.no_login = conf_num(&s->conf, C_NO_LOGIN, 0) != 0 };
 	int code;
 
 	serve_close_listens(s);
@@ -107,20 +140,17 @@ open_inside(void *ctx, struct vault_hello *h)
 	if (getentropy(seed, sizeof seed) != 0)
 		return out_fail(EXIT_FAILED, "no randomness", SL(""), NULL);
 	rng_init(&rng, slice_of(seed, sizeof seed));
-	code = open_secrets(s, &rng, &io);
-	rng_wipe(&rng);
-	if (code != EXIT_GO_ON)
-		return code;
 	if (getentropy(seed, sizeof seed) != 0)
 		return out_fail(EXIT_FAILED, "no randomness", SL(""), NULL);
-	keeper_init(&s->keeper, &cfg);
+	code = open_keeper(s, &cfg, &rng);
+	rng_wipe(&rng);
 	wipe(seed, sizeof seed);
+	if (code != EXIT_GO_ON)
+		return code;
 	h->token_made = s->token_made;
 	if (s->has_agent)
 		h->token = s->conf.token;
 	wipe_settings(s);
-	if (store_revoked(&s->keeper.revoked, &io, &area, &f) != E_OK)
-		return store_fault(s, &f);
 	code = serve_sandbox_keeper(s);
 	/* Settings are slices of what it overwrites. */
 	if (code == EXIT_GO_ON)
@@ -137,16 +167,15 @@ answer_inside(void *ctx, struct ask *q, struct answer *a)
 
 	/* The time is not the asker's to choose. */
 	q->now_s = net_wall_ms() / 1000;
-	(void)keeper_answer(&s->keeper, q, a);
-	return true;
+	return keeper_answer(&s->keeper, q, a) != KEEPER_LATER;
 }
 
 static bool
 next_inside(void *ctx, struct answer *a)
 {
-	(void)ctx;
-	(void)a;
-	return false;
+	struct serve *s = ctx;
+
+	return keeper_note(&s->keeper, a);
 }
 
 static size_t

@@ -22,7 +22,13 @@ scrypt_cost_ok(struct scrypt_cost c)
 	    c.r >= 1 && c.r <= SCRYPT_R_MAX &&
 	    c.p >= 1 && c.p <= SCRYPT_P_MAX &&
 	    scrypt_area(c) <= SCRYPT_AREA_MAX &&
-	    ((uint32_t)c.r * c.p) << c.log2n <= SCRYPT_WORK_MAX;
+	    scrypt_work(c) <= SCRYPT_WORK_MAX;
+}
+
+uint32_t
+scrypt_work(struct scrypt_cost c)
+{
+	return ((uint32_t)c.r * c.p) << c.log2n;
 }
 
 /* V (N blocks), B (p blocks), and two more to work in. */

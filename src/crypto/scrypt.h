@@ -39,6 +39,9 @@ struct scrypt_hash {
 /* Within the bounds above. */
 bool scrypt_cost_ok(struct scrypt_cost c);
 
+/* N * r * p: the time, in steps of one size. */
+uint32_t scrypt_work(struct scrypt_cost c);
+
 /* Bytes of memory that stretching at this cost needs. */
 size_t scrypt_area(struct scrypt_cost c);
 

@@ -1,51 +1,36 @@
 /*
- * Every question is answered from its own bytes: they will come from a process
- * that parses the internet, so lengths are checked here again and no error of
- * that process makes a token that says more than it asked for.
+ * Every question is answered from its own bytes: they come from a process that
+ * parses the internet, so lengths are checked here again and no error of that
+ * process makes a token that says more than it asked for.
  *
  * Derived keys (HKDF with a label each) part the uses: nothing that ASK_SIGN
  * can be made to sign is a device cookie or a session. The JWT secret is used
  * as it is for sessions alone, so that HS256 means what it says.
+ *
+ * A change of what is kept is made in memory, told to the audit log, written,
+ * and taken back if one of these fails: copies of whole tables are dear and
+ * rare, and simpler than undoing each change by hand.
  */
-#include "state/keeper.h"
+#include "state/inside.h"
 
 #include <assert.h>
 
 #include "base/num.h"
 #include "codec/b64.h"
-#include "codec/json.h"
-#include "crypto/jwt.h"
 #include "state/strength.h"
 
 enum {
 	DEVICE_BODY_BYTES = JTI_BYTES + 8,      /* id, expiry */
 	DEVICE_BYTES = DEVICE_BODY_BYTES + SHA256_BYTES,
-	CLAIMS_MAX = 1024,
+	COST_LOG2N = 15, COST_R = 8, COST_P = 3,
 };
 
-_Static_assert((int)STRENGTH_JWT_MIN >= (int)JWT_KEY_MIN,
-    "jwt_sign asserts the length of its key");
+static const struct slice setup_file = SL_INIT("setup-code");
 
 static void
 derive(uint8_t key[SHA256_BYTES], const struct secret *from, struct slice use)
 {
 	hkdf_sha256(key, SHA256_BYTES, SL(""), secret_bytes(from), use);
-}
-
-/* gen: an HMAC, so that nobody without the JWT secret can try passwords. */
-static void
-derive_gen(struct keeper *k, const struct keeper_cfg *cfg)
-{
-	uint8_t key[SHA256_BYTES], mac[SHA256_BYTES];
-	struct buf out = BUF_ON(k->gen);
-
-	derive(key, cfg->jwt, SL("adit 1 password generation"));
-	hmac_sha256(mac, slice_of(key, sizeof key),
-	    secret_bytes(cfg->password));
-	b64_encode(&out, slice_of(mac, KEEPER_GEN_BYTES), B64_URL_BARE);
-	assert(out.n == KEEPER_GEN_CHARS);
-	wipe(key, sizeof key);
-	wipe(mac, sizeof mac);
 }
 
 /* The MAC by which two texts are compared, for one use. */
@@ -65,23 +50,68 @@ compare_mac(uint8_t mac[SHA256_BYTES], const struct keeper *k,
 static const struct slice use_password = SL_INIT("password:");
 static const struct slice use_token = SL_INIT("token:");
 
+/* gen: an HMAC, so that nobody without the JWT secret can try passwords. */
+static void
+derive_keys(struct keeper_keys *keys, const struct secret *jwt,
+    struct slice password_id)
+{
+	uint8_t key[SHA256_BYTES], mac[SHA256_BYTES];
+
+	derive(keys->device, jwt, SL("adit 1 device cookie"));
+	derive(key, jwt, SL("adit 1 password generation"));
+	hmac_sha256(mac, slice_of(key, sizeof key), password_id);
+	memcpy(keys->gen, mac, GEN_BYTES);
+	wipe(key, sizeof key);
+	wipe(mac, sizeof mac);
+}
+
+/* All that follows from the current JWT secret. */
+static void
+derive_all(struct keeper *k)
+{
+	struct slice password_id = { k->password_id, sizeof k->password_id };
+
+	derive(k->key_sign, &k->jwt.now, SL("adit 1 sign"));
+	derive(k->key_salt, &k->jwt.now, SL("adit 1 salt of nobody"));
+	derive_keys(&k->keys[0], &k->jwt.now, password_id);
+	if (k->jwt.before.n > 0)
+		derive_keys(&k->keys[1], &k->jwt.before, password_id);
+}
+
 void
 keeper_init(struct keeper *k, const struct keeper_cfg *cfg)
 {
-	assert(cfg->jwt->n >= STRENGTH_JWT_MIN);
-	memset(k, 0, sizeof *k);
+	/* What is only written before it is read costs no memory yet. */
+	memset(k, 0, offsetof(struct keeper, old));
 	k->io = cfg->io;
 	rng_init(&k->rng, cfg->seed);
-	secret_set(&k->jwt, secret_bytes(cfg->jwt));
-	derive(k->key_device, cfg->jwt, SL("adit 1 device cookie"));
-	derive(k->key_sign, cfg->jwt, SL("adit 1 sign"));
-	derive_gen(k, cfg);
+	k->jwt_is_kept = cfg->kept != NULL;
+	if (k->jwt_is_kept)
+		k->jwt = *cfg->kept;
+	else
+		secret_set(&k->jwt.now, secret_bytes(cfg->jwt));
+	assert(k->jwt.now.n >= STRENGTH_JWT_MIN);
+	sha256(k->password_id, secret_bytes(cfg->password));
+	derive_all(k);
 	rng_fill(&k->rng, k->key_compare, sizeof k->key_compare);
-	k->has_password = cfg->password->n > 0;
 	compare_mac(k->password_mac, k, use_password,
 	    secret_bytes(cfg->password));
-	k->has_token = cfg->token->n > 0;
-	compare_mac(k->token_mac, k, use_token, secret_bytes(cfg->token));
+	keeper_set_token(k, cfg->token);
+	k->cost = cfg->cost;
+	if (!scrypt_cost_ok(k->cost))
+		k->cost = (struct scrypt_cost){ COST_LOG2N, COST_R, COST_P };
+	k->offline = cfg->offline;
+	k->mode = cfg->no_login ? MODE_NONE :
+	    cfg->password->n > 0 ? MODE_SHARED : MODE_SETUP;
+	k->people.next = SERIAL_SHARED + 1;
+	k->tokens.next = KEEPER_TOKEN_FIRST;
+}
+
+void
+keeper_set_token(struct keeper *k, const struct secret *token)
+{
+	k->has_token = token->n > 0;
+	compare_mac(k->token_mac, k, use_token, secret_bytes(token));
 }
 
 void
@@ -91,22 +121,294 @@ keeper_wipe(struct keeper *k)
 	wipe(k, sizeof *k);
 }
 
-static enum err
-compare(const struct keeper *k, struct slice use, struct slice text,
-    const uint8_t want[SHA256_BYTES], bool is_set)
+struct slice
+keeper_mode_name(const struct keeper *k)
 {
-	uint8_t mac[SHA256_BYTES];
-	bool same;
+	static const struct slice names[] = { SL_INIT("none"),
+		SL_INIT("shared"), SL_INIT("setup"), SL_INIT("accounts") };
 
-	compare_mac(mac, k, use, text);
-	same = ct_eq(mac, want, sizeof mac);
-	wipe(mac, sizeof mac);
-	return same && is_set ? E_OK : E_AUTH;
+	return names[k->mode];
 }
 
-/* Copy into one of the answer's arrays. False if it does not fit. */
+/* ---- from the files ------------------------ */
+
+/* Sessions of another secret or password than now: over, all of them. */
 static bool
-give(uint8_t *to, uint16_t *to_n, size_t max, struct slice s)
+drop_foreign(struct keeper *k)
+{
+	const struct keeper_keys *keys = k->keys;
+	struct buf area = BUF_ON(k->file);
+	bool same = memcmp(k->sessions.gen, keys[0].gen, GEN_BYTES) == 0;
+
+	if (same || (k->jwt.before.n > 0 &&
+	    memcmp(k->sessions.gen, keys[1].gen, GEN_BYTES) == 0))
+		return true;
+	memset(&k->sessions, 0, sizeof k->sessions);
+	memcpy(k->sessions.gen, keys[0].gen, GEN_BYTES);
+	return sessions_save(&k->sessions, &k->io, &area);
+}
+
+static enum err
+decide_mode(struct keeper *k, uint64_t now_s, struct store_fault *f)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < PEOPLE_MAX; i++)
+		any = any || k->people.rows[i].role != ROLE_NONE;
+	*f = (struct store_fault){ .file = SL("people.json") };
+	if (any && k->mode == MODE_SHARED)
+		return store_wrong(f, E_AUTH, 0, "there are accounts, so "
+		    "RELAY_PASSWORD must not be set");
+	if (any && k->mode == MODE_SETUP)
+		k->mode = MODE_ACCOUNTS;
+	f->file = setup_file;
+	if (k->offline)
+		return E_OK;
+	if (k->mode == MODE_SETUP ? !setup_make(k, now_s) :
+	    !k->io.remove(k->io.ctx, setup_file))
+		return store_wrong(f, E_IO, 0, "cannot be written");
+	return E_OK;
+}
+
+enum err
+keeper_load(struct keeper *k, uint64_t now_s, size_t *cut,
+    struct store_fault *f)
+{
+	struct buf area = BUF_ON(k->file);
+	enum err e = people_load(&k->people, &k->io, &area, f);
+
+	*cut = 0;
+	if (e == E_OK)
+		e = tokens_load(&k->tokens, &k->io, &area, f);
+	if (e == E_OK)
+		e = sessions_load(&k->sessions, &k->io, &area, f);
+	if (e == E_OK)
+		e = audit_load(&k->audit, &k->io, &area, cut, f);
+	if (e != E_OK)
+		return e;
+	k->people.next = max_u64(k->people.next, SERIAL_SHARED + 1);
+	k->tokens.next = max_u64(k->tokens.next, KEEPER_TOKEN_FIRST);
+	if (!drop_foreign(k)) {
+		f->file = SL("sessions.json");
+		return store_wrong(f, E_IO, 0, "cannot be written");
+	}
+	return decide_mode(k, now_s, f);
+}
+
+bool
+keeper_has_agent_token(const struct keeper *k)
+{
+	for (size_t i = 0; i < TOKENS_MAX; i++)
+		if (k->tokens.rows[i].kind == TOKEN_AGENT)
+			return true;
+	return false;
+}
+
+/* ---- changes ------------------------ */
+
+void
+change_begin(struct keeper *k, enum change what)
+{
+	if (what == CHANGE_PEOPLE)
+		k->old.people = k->people;
+	else if (what == CHANGE_TOKENS)
+		k->old.tokens = k->tokens;
+	else
+		k->old.sessions = k->sessions;
+}
+
+static bool
+change_save(struct keeper *k, enum change what)
+{
+	struct buf area = BUF_ON(k->file);
+
+	if (what == CHANGE_PEOPLE)
+		return people_save(&k->people, &k->io, &area);
+	if (what == CHANGE_TOKENS)
+		return tokens_save(&k->tokens, &k->io, &area);
+	memcpy(k->sessions.gen, k->keys[0].gen, GEN_BYTES);
+	return sessions_save(&k->sessions, &k->io, &area);
+}
+
+bool
+keeper_audit(struct keeper *k, const struct audit_entry *e)
+{
+	struct buf area = BUF_ON(k->file);
+
+	return audit_put(&k->audit, &k->io, &area, e);
+}
+
+bool
+change_end(struct keeper *k, enum change what, const struct audit_entry *e)
+{
+	struct audit_entry failed = *e;
+	bool told = keeper_audit(k, e);
+
+	if (told && change_save(k, what)) {
+		k->seen[what] = false;
+		return true;
+	}
+	if (what == CHANGE_PEOPLE)
+		k->people = k->old.people;
+	else if (what == CHANGE_TOKENS)
+		k->tokens = k->old.tokens;
+	else
+		k->sessions = k->old.sessions;
+	failed.note = SL("failed: could not be written");
+	if (told)
+		(void)keeper_audit(k, &failed);
+	return false;
+}
+
+void
+keeper_tick(struct keeper *k, uint64_t now_s)
+{
+	uint8_t area[24];
+	struct buf n = BUF_ON(area);
+	struct audit_entry e = { .t = now_s, .what = SL("login.refused") };
+
+	if (k->refused > 0) {
+		buf_put_dec(&n, k->refused);
+		e.note = buf_slice(&n);
+		if (keeper_audit(k, &e))
+			k->refused = 0;
+	}
+	for (unsigned i = 0; i < CHANGES; i++)
+		if (k->seen[i] && change_save(k, i))
+			k->seen[i] = false;
+}
+
+/* ---- notes ------------------------ */
+
+bool
+note_room(const struct keeper *k)
+{
+	return k->note_tail - k->note_head <= KEEPER_NOTES - NOTES_OF_ONE;
+}
+
+void
+note_put(struct keeper *k, const struct keeper_note *n)
+{
+	assert(k->note_tail - k->note_head < KEEPER_NOTES);
+	k->notes[k->note_tail++ % KEEPER_NOTES] = *n;
+}
+
+bool
+keeper_note(struct keeper *k, struct answer *a)
+{
+	const struct keeper_note *n = &k->notes[k->note_head % KEEPER_NOTES];
+
+	if (k->note_head == k->note_tail)
+		return false;
+	k->note_head++;
+	memset(a, 0, sizeof *a);
+	a->kind = n->kind;
+	a->result = n->ended ? E_AUTH : E_OK;
+	a->role = n->role;
+	a->credential = n->credential;
+	GIVE(a, user, row_text(n->user));
+	GIVE(a, jti, row_text(n->jti));
+	if (n->kind == NOTE_MODE)
+		GIVE(a, text, keeper_mode_name(k));
+	return true;
+}
+
+/* ---- the setup code ------------------------ */
+
+struct slice
+keeper_setup_code(const struct keeper *k, uint8_t area[32])
+{
+	struct buf b = buf_of(area, 32);
+
+	for (unsigned i = 0; i < SETUP_CHARS && k->setup_tries > 0; i++) {
+		if (i > 0 && i % 4 == 0)
+			buf_lit(&b, "-");
+		buf_put_u8(&b, k->setup[i]);
+	}
+	return buf_slice(&b);
+}
+
+bool
+setup_make(struct keeper *k, uint64_t now_s)
+{
+	static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+	uint8_t area[32];
+	struct buf b;
+	bool done;
+
+	rng_fill(&k->rng, k->setup, sizeof k->setup);
+	for (unsigned i = 0; i < SETUP_CHARS; i++)
+		k->setup[i] = (uint8_t)base32[k->setup[i] % 32];
+	k->setup_tries = SETUP_TRIES;
+	k->setup_until_s = now_s + SETUP_S;
+	b = buf_of(area, sizeof area);
+	b.n = keeper_setup_code(k, area).n;
+	buf_lit(&b, "\n");
+	done = k->io.save(k->io.ctx, setup_file, buf_slice(&b));
+	if (!done)
+		k->setup_tries = 0;
+	wipe(area, sizeof area);
+	return done;
+}
+
+bool
+setup_check(struct keeper *k, struct slice code, uint64_t now_s)
+{
+	uint8_t guess[SETUP_CHARS] = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < code.n; i++) {
+		uint8_t c = code.p[i];
+
+		if (c == '-' || c == ' ')
+			continue;
+		if (n < SETUP_CHARS)
+			guess[n] = c >= 'a' && c <= 'z' ? (uint8_t)(c - 32) :
+			    c;
+		n++;
+	}
+	if (k->setup_tries == 0 || now_s >= k->setup_until_s)
+		return false;
+	if (n == SETUP_CHARS && ct_eq(guess, k->setup, SETUP_CHARS))
+		return true;
+	k->setup_tries--;
+	return false;
+}
+
+void
+setup_over(struct keeper *k)
+{
+	if (k->mode != MODE_SETUP)
+		return;
+	k->mode = MODE_ACCOUNTS;
+	k->setup_tries = 0;
+	wipe(k->setup, sizeof k->setup);
+	/* Left behind it opens nothing, and goes at the next start. */
+	(void)k->io.remove(k->io.ctx, setup_file);
+	note_put(k, &(struct keeper_note){ .kind = NOTE_MODE });
+}
+
+bool
+keeper_rotate(struct keeper *k, uint64_t now_s)
+{
+	uint64_t until = now_s;
+
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (k->sessions.rows[i].used)
+			until = max_u64(until, k->sessions.rows[i].expires_s);
+	if (!store_rotate_jwt(&k->jwt, &k->io, &k->rng, until))
+		return false;
+	derive_all(k);
+	/* If this fails, the next one will do: the file says a gen that is
+	 * known for as long as the sessions last. */
+	(void)change_save(k, CHANGE_SESSIONS);
+	return true;
+}
+
+/* ---- questions that change nothing ------------------------ */
+
+bool
+answer_give(uint8_t *to, uint16_t *to_n, size_t max, struct slice s)
 {
 	if (s.n > max)
 		return false;
@@ -116,261 +418,142 @@ give(uint8_t *to, uint16_t *to_n, size_t max, struct slice s)
 	return true;
 }
 
-#define GIVE(a, field, s) \
-	give((a)->field, &(a)->field##_n, sizeof (a)->field, (s))
-
-static enum err
-answer_password(const struct keeper *k, struct slice guess, struct answer *a)
-{
-	enum err e = compare(k, use_password, guess, k->password_mac,
-	    k->has_password);
-
-	if (e == E_OK)
-		GIVE(a, user, SL("shared"));
-	return e;
-}
-
-static enum err
-answer_token(const struct keeper *k, struct slice guess, struct answer *a)
-{
-	enum err e = compare(k, use_token, guess, k->token_mac, k->has_token);
-
-	if (e == E_OK)
-		a->credential = KEEPER_SHARED_TOKEN;
-	return e;
-}
-
 static bool
-expiry(uint64_t *expires_s, uint64_t now_s, uint64_t ttl_s)
+compare(const struct keeper *k, struct slice use, struct slice text,
+    const uint8_t want[SHA256_BYTES])
 {
-	return !ckd_add(expires_s, now_s, ttl_s) &&
-	    *expires_s < (uint64_t)1 << 53;
+	uint8_t mac[SHA256_BYTES];
+	bool same;
+
+	compare_mac(mac, k, use, text);
+	same = ct_eq(mac, want, sizeof mac);
+	wipe(mac, sizeof mac);
+	return same;
+}
+
+bool
+keeper_is_password(const struct keeper *k, struct slice guess)
+{
+	return compare(k, use_password, guess, k->password_mac) &&
+	    k->mode == MODE_SHARED;
+}
+
+bool
+keeper_is_token(const struct keeper *k, struct slice guess)
+{
+	return compare(k, use_token, guess, k->token_mac) && k->has_token;
 }
 
 static void
-put_claims(struct buf *b, const struct keeper *k, const struct ask *q,
-    const struct answer *a)
-{
-	struct json_out o = json_out_on(b);
-
-	json_object(&o);
-	json_pair_string(&o, SL("sub"), slice_of(q->user, q->user_n));
-	json_pair_string(&o, SL("aud"), slice_of(q->site, q->site_n));
-	json_pair_u64(&o, SL("iat"), q->now_s);
-	json_pair_u64(&o, SL("exp"), a->expires_s);
-	json_pair_string(&o, SL("jti"), slice_of(a->jti, a->jti_n));
-	json_pair_string(&o, SL("gen"), slice_of(k->gen, sizeof k->gen));
-	json_object_end(&o);
-}
-
-static bool
-parse_jti(uint8_t id[JTI_BYTES], struct slice s)
-{
-	struct buf b = buf_of(id, JTI_BYTES);
-
-	return s.n == JTI_CHARS && b64_decode(&b, s, B64_URL_BARE) == E_OK;
-}
-
-static enum err
-answer_issue(struct keeper *k, const struct ask *q, struct answer *a)
-{
-	uint8_t area[CLAIMS_MAX], id[JTI_BYTES];
-	struct buf claims = BUF_ON(area);
-	struct buf jti = BUF_ON(a->jti);
-	struct buf text = BUF_ON(a->text);
-	enum err e;
-
-	if (!expiry(&a->expires_s, q->now_s, q->ttl_s))
-		return E_RANGE;
-	if (q->text_n == 0)
-		rng_fill(&k->rng, id, sizeof id);
-	else if (!parse_jti(id, slice_of(q->text, q->text_n)))
-		return E_SYNTAX;
-	else if (revoked_has(&k->revoked, id, a->expires_s))
-		return E_AUTH;
-	b64_encode(&jti, slice_of(id, sizeof id), B64_URL_BARE);
-	a->jti_n = to_u16(jti.n);
-	put_claims(&claims, k, q, a);
-	if (!buf_ok(&claims))
-		return E_FULL;
-	e = jwt_sign(&text, buf_slice(&claims), &k->jwt);
-	a->text_n = e == E_OK ? to_u16(text.n) : 0;
-	return e;
-}
-
-/* A string claim, at most `max` bytes, into one of the answer's arrays. */
-static bool
-take_claim(struct json v, uint8_t *to, uint16_t *to_n, size_t max)
-{
-	struct buf b = buf_of(to, max);
-
-	if (json_string(v, &b) != E_OK)
-		return false;
-	*to_n = to_u16(b.n);
-	return true;
-}
-
-#define TAKE(a, field, v) \
-	take_claim((v), (a)->field, &(a)->field##_n, sizeof (a)->field)
-
-/* The token's MAC and times are right: is it a session of ours? */
-static enum err
-check_claims(const struct keeper *k, const struct ask *q, const struct jwt *j,
-    struct answer *a)
-{
-	struct json_field f[] = {
-		{ SL("sub"), { 0 } }, { SL("aud"), { 0 } },
-		{ SL("jti"), { 0 } }, { SL("gen"), { 0 } },
-	};
-	struct slice site = { q->site, q->site_n }, gen;
-	uint8_t id[JTI_BYTES];
-
-	if (json_fields(j->claims, f, 4) != E_OK ||
-	    !TAKE(a, user, f[0].v) || !TAKE(a, site, f[1].v) ||
-	    !TAKE(a, jti, f[2].v) || !json_plain(f[3].v, &gen))
-		return E_AUTH;
-	if (gen.n != sizeof k->gen || !ct_eq(gen.p, k->gen, sizeof k->gen))
-		return E_AUTH;
-	if (site.n > 0 && !slice_eq(site, slice_of(a->site, a->site_n)))
-		return E_AUTH;
-	if (!parse_jti(id, slice_of(a->jti, a->jti_n)) ||
-	    revoked_has(&k->revoked, id, j->exp_s))
-		return E_AUTH;
-	a->expires_s = j->exp_s;
-	a->role = ROLE_ADMIN;   /* who knows the shared password */
-	return E_OK;
-}
-
-static enum err
-answer_session(const struct keeper *k, const struct ask *q, struct answer *a)
-{
-	uint8_t area[JWT_BYTES_MAX];
-	struct buf b = BUF_ON(area);
-	struct jwt j;
-	enum err e;
-
-	e = jwt_verify(&j, &b, slice_of(q->text, q->text_n), &k->jwt,
-	    q->now_s, JWT_OWN);
-	if (e == E_OK)
-		e = check_claims(k, q, &j, a);
-	if (e != E_OK)
-		a->user_n = a->site_n = a->jti_n = 0;
-	return e;
-}
-
-static enum err
-answer_revoke(struct keeper *k, const struct ask *q)
-{
-	struct buf file = BUF_ON(k->file);
-	uint8_t id[JTI_BYTES];
-
-	if (!parse_jti(id, slice_of(q->text, q->text_n)))
-		return E_SYNTAX;
-	if (!revoked_add(&k->revoked, id, q->expires_s, q->now_s))
-		return E_OK;
-	return store_save_revoked(&k->revoked, &k->io, &file) ? E_OK : E_IO;
-}
-
-static void
-device_mac(uint8_t mac[SHA256_BYTES], const struct keeper *k,
+device_mac(uint8_t mac[SHA256_BYTES], const struct keeper_keys *keys,
     struct slice body)
 {
-	hmac_sha256(mac, slice_of(k->key_device, sizeof k->key_device), body);
+	hmac_sha256(mac, slice_of(keys->device, sizeof keys->device), body);
 }
 
 static enum err
-answer_issue_device(struct keeper *k, const struct ask *q, struct answer *a)
+answer_issue_device(struct turn *t)
 {
 	uint8_t raw[DEVICE_BYTES];
 	struct slice body = { raw, DEVICE_BODY_BYTES };
-	struct buf text = BUF_ON(a->text), jti = BUF_ON(a->jti);
+	struct buf text = BUF_ON(t->a->text), jti = BUF_ON(t->a->jti);
+	uint64_t ttl_s = t->q->ttl_s > 0 ? t->q->ttl_s : KEEPER_DEVICE_S;
 
-	if (!expiry(&a->expires_s, q->now_s,
-	    q->ttl_s > 0 ? q->ttl_s : KEEPER_DEVICE_S))
+	if (ckd_add(&t->a->expires_s, t->q->now_s, ttl_s))
 		return E_RANGE;
-	rng_fill(&k->rng, raw, JTI_BYTES);
-	set_u64(raw + JTI_BYTES, a->expires_s);
-	device_mac(raw + DEVICE_BODY_BYTES, k, body);
+	rng_fill(&t->k->rng, raw, JTI_BYTES);
+	set_u64(raw + JTI_BYTES, t->a->expires_s);
+	device_mac(raw + DEVICE_BODY_BYTES, &t->k->keys[0], body);
 	b64_encode(&text, slice_of(raw, sizeof raw), B64_URL_BARE);
 	b64_encode(&jti, slice_of(raw, JTI_BYTES), B64_URL_BARE);
 	assert(buf_ok(&text) && buf_ok(&jti));
-	a->text_n = to_u16(text.n);
-	a->jti_n = to_u16(jti.n);
+	t->a->text_n = to_u16(text.n);
+	t->a->jti_n = to_u16(jti.n);
 	return E_OK;
 }
 
 static enum err
-answer_device(const struct keeper *k, const struct ask *q, struct answer *a)
+answer_device(struct turn *t)
 {
 	uint8_t raw[DEVICE_BYTES], mac[SHA256_BYTES];
 	struct slice body = { raw, DEVICE_BODY_BYTES };
-	struct buf b = BUF_ON(raw), jti = BUF_ON(a->jti);
+	struct buf b = BUF_ON(raw), jti = BUF_ON(t->a->jti);
+	bool ok = false;
 
-	if (b64_decode(&b, slice_of(q->text, q->text_n), B64_URL_BARE) !=
-	    E_OK || b.n != sizeof raw)
+	if (b64_decode(&b, slice_of(t->q->text, t->q->text_n),
+	    B64_URL_BARE) != E_OK || b.n != sizeof raw)
 		return E_AUTH;
-	device_mac(mac, k, body);
-	if (!ct_eq(mac, raw + DEVICE_BODY_BYTES, sizeof mac))
+	for (unsigned i = 0; i < (t->k->jwt.before.n > 0 ? 2 : 1); i++) {
+		device_mac(mac, &t->k->keys[i], body);
+		ok = ct_eq(mac, raw + DEVICE_BODY_BYTES, sizeof mac) || ok;
+	}
+	if (!ok)
 		return E_AUTH;
-	a->expires_s = get_u64(raw + JTI_BYTES);
-	if (a->expires_s <= q->now_s)
+	t->a->expires_s = get_u64(raw + JTI_BYTES);
+	if (t->a->expires_s <= t->q->now_s)
 		return E_EXPIRED;
 	b64_encode(&jti, slice_of(raw, JTI_BYTES), B64_URL_BARE);
-	a->jti_n = to_u16(jti.n);
+	t->a->jti_n = to_u16(jti.n);
 	return E_OK;
 }
 
 static enum err
-answer_sign(const struct keeper *k, struct slice text, struct answer *a)
+answer_sign(struct turn *t)
 {
-	hmac_sha256(a->text, slice_of(k->key_sign, sizeof k->key_sign), text);
-	a->text_n = SHA256_BYTES;
+	hmac_sha256(t->a->text, slice_of(t->k->key_sign, SHA256_BYTES),
+	    slice_of(t->q->text, t->q->text_n));
+	t->a->text_n = SHA256_BYTES;
 	return E_OK;
 }
 
-enum keeper_for
-keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
+/* ---- asking ------------------------ */
+
+static enum err (*const answers[])(struct turn *t) = {
+	[ASK_LOGIN] = answer_login, [ASK_SESSION] = answer_session,
+	[ASK_ISSUE] = answer_issue, [ASK_REVOKE] = answer_revoke,
+	[ASK_TOKEN] = answer_token, [ASK_BEARER] = answer_token,
+	[ASK_CHANNEL_KEY] = answer_token, [ASK_ACCESS] = answer_access,
+	[ASK_DEVICE] = answer_device,
+	[ASK_ISSUE_DEVICE] = answer_issue_device,
+	[ASK_SIGN] = answer_sign, [ASK_OP] = answer_op,
+};
+
+static bool
+well_formed(const struct ask *q, bool console)
 {
-	struct slice text = { q->text, q->text_n };
+	return q->text_n <= sizeof q->text && q->site_n <= sizeof q->site &&
+	    q->user_n <= sizeof q->user && q->by_n <= sizeof q->by &&
+	    q->from_n <= sizeof q->from && q->device_n <= sizeof q->device &&
+	    q->kind < sizeof answers / sizeof answers[0] &&
+	    answers[q->kind] != NULL && (!console || q->kind == ASK_OP) &&
+	    q->now_s < (uint64_t)1 << 52;
+}
+
+enum keeper_for
+keeper_turn(struct keeper *k, const struct ask *q, struct answer *a,
+    bool console, struct keeper_waiting *w)
+{
+	struct turn t = { .k = k, .q = q, .a = a, .w = w, .console = console };
 
 	memset(a, 0, sizeof *a);
 	a->kind = q->kind;
 	a->seq = q->seq;
 	a->who = q->who;
 	a->result = E_RANGE;
-	if (q->text_n > sizeof q->text || q->site_n > sizeof q->site ||
-	    q->user_n > sizeof q->user || q->by_n > sizeof q->by ||
-	    q->from_n > sizeof q->from || q->device_n > sizeof q->device)
-		return KEEPER_RELAY;
-	switch (q->kind) {
-	case ASK_LOGIN:
-		a->result = answer_password(k, text, a);
-		if (q->user_n > 0)
-			a->result = E_AUTH;     /* there are no accounts */
-		break;
-	case ASK_SESSION:
-		a->result = answer_session(k, q, a);
-		break;
-	case ASK_ISSUE:
-		a->result = answer_issue(k, q, a);
-		break;
-	case ASK_REVOKE:
-		a->result = answer_revoke(k, q);
-		break;
-	case ASK_TOKEN:
-		a->result = answer_token(k, text, a);
-		break;
-	case ASK_DEVICE:
-		a->result = answer_device(k, q, a);
-		break;
-	case ASK_ISSUE_DEVICE:
-		a->result = answer_issue_device(k, q, a);
-		break;
-	case ASK_SIGN:
-		a->result = answer_sign(k, text, a);
-		break;
-	default:
-		break;
-	}
-	return KEEPER_RELAY;
+	if (well_formed(q, console))
+		a->result = answers[q->kind](&t);
+	return t.later ? KEEPER_LATER : console ? KEEPER_CONSOLE :
+	    KEEPER_RELAY;
+}
+
+enum keeper_for
+keeper_answer(struct keeper *k, const struct ask *q, struct answer *a)
+{
+	return keeper_turn(k, q, a, false, NULL);
+}
+
+enum keeper_for
+keeper_console(struct keeper *k, const struct ask *q, struct answer *a)
+{
+	return keeper_turn(k, q, a, true, NULL);
 }

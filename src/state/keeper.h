@@ -28,21 +28,22 @@
 #include "crypto/hash.h"
 #include "crypto/rng.h"
 #include "crypto/scrypt.h"
-#include "state/revoked.h"
+#include "state/audit.h"
+#include "state/people.h"
 #include "state/store.h"
 
 enum {
-	KEEPER_GEN_BYTES = 12,
-	KEEPER_GEN_CHARS = 16,
 	KEEPER_SHARED_TOKEN = 1,        /* credential of RELAY_TOKEN */
 	KEEPER_TOKEN_FIRST = 16,        /* credentials of kept tokens: from
 	                                 * here on, never used twice */
 	KEEPER_DEVICE_S = 180 * 86400,  /* ASK_ISSUE_DEVICE without a ttl_s */
+	SESSION_S_MAX = 366 * 86400,    /* no session is longer */
 	KEEPER_GRANT_S = 10,            /* from login to ASK_ISSUE */
 	KEEPER_GRANTS = 16,             /* such, at once */
 	KEEPER_WAITING_MAX = 8,         /* questions behind the one that is
 	                                 * being stretched */
 	KEEPER_NOTES = 32,
+	NOTES_OF_ONE = 4,               /* of one question, at most */
 	KEEPER_LAZY_S = 60,             /* "last seen" is written so often */
 	SETUP_CHARS = 16,               /* of base32: 80 bits */
 	SETUP_TRIES = 5,
@@ -50,6 +51,9 @@ enum {
 	INVITE_S = 7 * 86400,
 	RESET_S = 86400,
 };
+
+/* The tables that change, a file each. */
+enum change { CHANGE_PEOPLE, CHANGE_TOKENS, CHANGE_SESSIONS, CHANGES };
 
 enum keeper_mode { MODE_NONE, MODE_SHARED, MODE_SETUP, MODE_ACCOUNTS };
 
@@ -64,32 +68,86 @@ struct keeper_job {
 struct keeper_result {
 	uint32_t id;                    /* the job's */
 	bool ok;                        /* false: it could not be done */
+	uint64_t now_s;
 	uint8_t hash[SCRYPT_HASH_BYTES];
 };
 
+/* A question that waits for its password to be stretched. */
+struct keeper_waiting {
+	uint32_t id;                    /* 0: free */
+	bool console, running;
+	uint64_t rehash;                /* not a question: a dearer hash for
+	                                 * this serial */
+	uint8_t stage;                  /* so many of those below are done */
+	struct scrypt_hash made[2];     /* [stage]: is wanted */
+	struct secret password;         /* for it */
+	struct ask q;
+};
+
+/* What follows from a JWT secret: [0] the current one's, [1] those of the one
+ * before the last rotation, good until jwt.until_s. */
+struct keeper_keys {
+	uint8_t device[SHA256_BYTES];
+	uint8_t gen[GEN_BYTES];
+};
+
+/* Who has just proved who they are may be given this session. */
+struct keeper_grant {
+	uint8_t jti[JTI_BYTES];
+	uint64_t serial;                /* whose; SERIAL_SHARED */
+	uint64_t until_s;               /* 0: free */
+};
+
 struct keeper {
-	struct secret jwt;
-	bool has_password, has_token;
+	struct store_jwt jwt;
+	struct keeper_keys keys[2];
+	uint8_t password_id[SHA256_BYTES];      /* its SHA-256 */
+	bool has_token, jwt_is_kept, offline;
+	enum keeper_mode mode;
 	uint8_t password_mac[SHA256_BYTES];
 	uint8_t token_mac[SHA256_BYTES];
 	uint8_t key_compare[SHA256_BYTES];
-	uint8_t key_device[SHA256_BYTES];
 	uint8_t key_sign[SHA256_BYTES];
-	uint8_t gen[KEEPER_GEN_CHARS];
+	uint8_t key_salt[SHA256_BYTES]; /* salts of nobody */
 	struct rng rng;
-	struct store_io io;             /* for revoked.json */
-	struct revoked revoked;
-	uint8_t file[STORE_FILE_MAX];   /* its text, while it is written */
+	uint8_t setup[SETUP_CHARS];     /* the code */
+	uint8_t setup_tries;            /* left; 0: there is none */
+	uint64_t setup_until_s;
+	struct keeper_grant grants[KEEPER_GRANTS];
+	struct keeper_waiting waiting[1 + KEEPER_WAITING_MAX];
+	uint32_t jobs;                  /* ids given so far */
+	struct store_io io;
+	struct scrypt_cost cost;        /* of passwords set from now on */
+	struct people people;
+	struct tokens tokens;
+	struct sessions sessions;
+	struct audit audit;
+	bool seen[CHANGES];             /* "last seen" is to be written */
+	uint32_t refused;               /* logins, not in the audit log yet */
+	uint32_t note_head, note_tail;
+	struct keeper_note {
+		uint8_t kind, role;
+		bool ended;
+		uint32_t credential;
+		ROW_TEXT(USER_MAX) user;
+		ROW_TEXT(JTI_CHARS) jti;
+	} notes[KEEPER_NOTES];
+	union state_copy old;           /* while a change is being written */
+	uint8_t file[STORE_FILE_MAX];   /* text, while it is read or written */
 };
 
 struct keeper_cfg {
-	const struct secret *jwt;       /* at least 32 bytes: an assertion */
+	/* One of at least 32 bytes, an assertion: set, or kept. */
+	const struct secret *jwt;
 	const struct secret *password;  /* empty: no password is right */
 	const struct secret *token;     /* empty: no token is right */
 	struct slice seed;              /* at least RNG_SEED_MIN random bytes */
 	struct store_io io;
+	const struct store_jwt *kept;   /* instead of jwt: may be rotated */
 	struct scrypt_cost cost;        /* log2n 0: the usual one */
 	bool no_login;
+	bool offline;                   /* a command's, with no relay running:
+	                                 * keeper_load makes no setup code */
 };
 
 /* Copies what it needs of *cfg, whose secrets the caller then wipes. */
@@ -141,7 +199,8 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *                     E_AUTH: neither. E_SYNTAX: no jti. E_RANGE: no such
  *                     time. E_IO: it could not be written. E_FULL
  *   ASK_REVOKE        text: jti (logout). E_OK: over, and durably so, or it
- *                     was. E_IO: not over: it could not be written
+ *                     was. E_IO: over, but it could not be written: until a
+ *                     keeper_tick can, a restart would forget it
  *   ASK_TOKEN         E_OK: credential; user: the one name that the agent may
  *                     have, or empty: any; expires_s: 0 for never, else its
  *                     tunnels end then. E_AUTH, E_EXPIRED
@@ -149,7 +208,9 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *                     member, else viewer), user ("token:NAME"), rules,
  *                     expires_s. E_AUTH, E_EXPIRED
  *   ASK_CHANNEL_KEY   E_OK: credential, expires_s. E_AUTH, E_EXPIRED
- *   ASK_ACCESS        by: jti; text: AGENT/APP. E_OK: they may open it. E_AUTH
+ *   ASK_ACCESS        by: jti, or empty for an API token; text: AGENT/APP.
+ *                     E_OK: they may open it. E_AUTH. A token is nobody who
+ *                     could be named in a rule
  *   ASK_DEVICE        E_OK: jti is the device's id, expires_s its expiry.
  *                     E_AUTH, E_EXPIRED
  *   ASK_ISSUE_DEVICE  E_OK: text is the cookie, jti the id, expires_s the
@@ -213,6 +274,13 @@ enum keeper_for keeper_done(struct keeper *k, const struct keeper_result *r,
  * keeper_note: the next note to the relay, false if there is none. Look after
  * every answer: questions that would make notes are answered with E_FULL (429)
  * while KEEPER_NOTES are waiting.
+ *   NOTE_SESSION     jti: it has ended; user
+ *   NOTE_USER        user, role (as it is now; ROLE_NONE: the account is gone).
+ *                    result E_OK: their sessions go on. E_AUTH: they have
+ *                    ended, but for that of `jti` if there is one
+ *   NOTE_CREDENTIAL  credential: removed
+ *   NOTE_FLUSH       access rules have changed
+ *   NOTE_MODE        text: keeper_mode_name
  */
 bool keeper_note(struct keeper *k, struct answer *a);
 

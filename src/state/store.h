@@ -3,12 +3,16 @@
  *
  *     jwt-secret      signs sessions; made when JWT_SECRET is not set
  *     relay-token     for agents; made when RELAY_TOKEN is not set
- *     revoked.json    ended sessions (state/revoked.h)
+ *     setup-code      while nobody can log in (state/keeper.h)
+ *     people.json, tokens.json, sessions.json     (state/people.h)
+ *     audit.log       and older ones (state/audit.h)
  *
  * A secret's file is one line of text: exactly what one would put into the
- * environment variable. Files are read and written through two callbacks; the
- * kernel's implementation creates them with mode 0600, makes new content
- * durable before the old is gone, and keeps the previous generation.
+ * environment variable. After a rotation jwt-secret has a second line, the
+ * secret before it and the Unix time until which it counts. Files are read and
+ * written through callbacks; the kernel's implementation creates them with mode
+ * 0600, makes new content durable before the old is gone, and keeps the
+ * previous generation.
  *
  * A file that is there but damaged is an error with its name and line, never
  * a reason to start afresh.
@@ -20,10 +24,9 @@
 #include "base/err.h"
 #include "crypto/ct.h"
 #include "crypto/rng.h"
-#include "state/revoked.h"
 
 enum {
-	STORE_FILE_MAX = REVOKED_FILE_MAX,      /* bytes of the largest file */
+	STORE_FILE_MAX = 416 * 1024,    /* bytes of the largest file */
 	STORE_RANDOM_BYTES = 32,        /* of a secret made here */
 };
 
@@ -33,6 +36,15 @@ struct store_io {
 	enum err (*load)(void *ctx, struct slice name, struct buf *into);
 	/* Write the file whole; false, and the old stays, if that failed. */
 	bool (*save)(void *ctx, struct slice name, struct slice content);
+	/* Append to the file, making it, durably. False: it may have been
+	 * appended in part. */
+	bool (*append)(void *ctx, struct slice name, struct slice content);
+	/* NAME becomes NAME.1, that one NAME.2, and so on, so that `files` of
+	 * them stay. False if a step failed; no content is lost but that of
+	 * the oldest. */
+	bool (*rotate)(void *ctx, struct slice name, unsigned files);
+	/* Remove the file and its previous generation. True if it is gone. */
+	bool (*remove)(void *ctx, struct slice name);
 	void *ctx;
 };
 
@@ -43,32 +55,40 @@ struct store_fault {
 	const char *why;        /* static */
 };
 
+/* The signing secret that is kept. */
+struct store_jwt {
+	struct secret now;
+	struct secret before;           /* empty: none, or its time is over */
+	uint64_t until_s;               /* for sessions of the store */
+};
+
 /*
  * store_jwt_secret, store_relay_token: the kept secret, or, at first start, a
  * new one of STORE_RANDOM_BYTES random bytes in base64url (the token's begins
  * with `adit_`), which is saved before it is used.
- *   E_OK       *out is it; *made tells whether it is new
+ *   E_OK       *out is it; *made tells whether it is new. If *made is false
+ *              before, no new token is made, and *out is empty without one
  *   E_SYNTAX   the file is damaged, or what it holds may be no secret
  *   E_IO       it cannot be read or written
  * *f is filled on an error.
  */
-enum err store_jwt_secret(struct secret *out, const struct store_io *io,
+enum err store_jwt_secret(struct store_jwt *out, const struct store_io *io,
     struct rng *rng, bool *made, struct store_fault *f);
 enum err store_relay_token(struct secret *out, const struct store_io *io,
     struct rng *rng, bool *made, struct store_fault *f);
 
-/*
- * store_revoked: the list; empty without the file. `area` is space for the
- * file's text, STORE_FILE_MAX bytes, not needed afterwards. Errors as above.
- */
-enum err store_revoked(struct revoked *r, const struct store_io *io,
-    struct buf *area, struct store_fault *f);
-
-/* Write the list. `area` as above. False if that failed. */
-bool store_save_revoked(const struct revoked *r, const struct store_io *io,
-    struct buf *area);
-
 /* The line, from 1 on, of an offset in a text. */
 size_t store_line(struct slice text, size_t at);
+
+/* Let a new secret be j->now, and the present one j->before until `until_s`, in
+ * the file and then in *j. False, and both are as they were, if that failed. */
+bool store_rotate_jwt(struct store_jwt *j, const struct store_io *io,
+    struct rng *rng, uint64_t until_s);
+
+/* For other files: *f and the error for what `load` answered. */
+enum err store_load_fault(struct store_fault *f, enum err e);
+/* Fill *f but for its file; returns e. */
+enum err store_wrong(struct store_fault *f, enum err e, size_t line,
+    const char *why);
 
 #endif

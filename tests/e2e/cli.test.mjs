@@ -211,7 +211,7 @@ describe('at start', { skip: needsRelay }, () => {
 		await r.proc.stop();
 		const folder = join(r.dir, 'data', 'relay');
 		assert.ok(existsSync(folder));
-		const names = ['keeper.json', 'relay.json', 'secrets.json', 'sessions.json', 'revoked.json'].filter((n) => existsSync(join(folder, n)));
+		const names = ['keeper.json', 'relay.json', 'secrets.json', 'sessions.json'].filter((n) => existsSync(join(folder, n)));
 		for (const name of names) {
 			const whole = readFileSync(join(folder, name));
 			writeFileSync(join(folder, name), whole.subarray(0, Math.max(1, whole.length - 2)));

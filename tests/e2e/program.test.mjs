@@ -159,7 +159,10 @@ describe('secrets', { skip: needsRelay }, () => {
 		['jwt-secret', 'short\n', 1],
 		['jwt-secret', 'Zaunkoenig-am-Bach-mit-vielen-Federn\nmore\n', 2],
 		['relay-token', '', 1],
-		['revoked.json', '{"version":1,\n"ended_s":0,\n"revoked":[\n', 4],
+		['people.json', '{"version":1,\n"next":2,\n"people":[\n', 4],
+		['tokens.json', '{"version":1,"next":16,\n"tokens":[{}]}\n', 2],
+		['sessions.json', '{"version":1,\n"gen":"","sessions":[]}\n', 2],
+		['audit.log', '{"n":1} 0123456789abcdef\n', 1],
 		['relay.json', '{"ports":{},\n"agents":', 2],
 	])
 		test(`a damaged ${file} stops the start with its name and line ${line}`, async () => {

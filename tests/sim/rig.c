@@ -94,6 +94,25 @@ dyn_set(struct dyn *d, const void *p, size_t n)
 
 /* ---- the relay ---- */
 
+/* Passwords are stretched at once, and at the least cost. */
+static void
+keeper_now(struct keeper *k, const struct ask *q, struct answer *a)
+{
+	static uint8_t area[2 << 20] __attribute__((aligned(64)));
+	enum keeper_for who = keeper_answer(k, q, a);
+	struct keeper_job j;
+	struct keeper_result r = { .ok = true, .now_s = q->now_s };
+
+	while (who == KEEPER_LATER && keeper_job(k, &j)) {
+		MUST(scrypt_area(j.cost) <= sizeof area);
+		r.id = j.id;
+		scrypt(r.hash, sizeof r.hash, secret_bytes(&j.password),
+		    slice_of(j.salt, sizeof j.salt), j.cost, area);
+		who = keeper_done(k, &r, a);
+	}
+	MUST(who == KEEPER_RELAY);
+}
+
 static bool
 keeper_ask(void *arg, struct world_host *h, const struct ask *q)
 {
@@ -105,7 +124,7 @@ keeper_ask(void *arg, struct world_host *h, const struct ask *q)
 	MUST(q->kind < sizeof g->asked / sizeof g->asked[0]);
 	g->asked[q->kind]++;
 	if (g->keeper_hook == NULL || !g->keeper_hook(g, q, &a))
-		(void)keeper_answer(g->keeper, q, &a);
+		keeper_now(g->keeper, q, &a);
 	if (!g->keeper_deaf)
 		world_answer(h, &a, g->keeper_ms);
 	return true;
@@ -115,12 +134,12 @@ static enum err
 file_load(void *ctx, struct slice name, struct buf *into)
 {
 	const struct rig *g = ctx;
-	struct slice s;
+	struct slice s = slice_of(g->sessions.p, g->sessions.n);
 
-	if (!g->keeper_files)
+	if (!slice_eq(name, SL("sessions.json")))
 		return E_EOF;
-	MUST(slice_eq(name, SL("revoked.json")));
-	s = world_file(g->host, "revoked.json");
+	if (g->keeper_files)
+		s = world_file(g->host, "sessions.json");
 	if (s.n == 0)
 		return E_EOF;
 	return buf_put(into, s) ? E_OK : E_FULL;
@@ -132,7 +151,33 @@ file_save(void *ctx, struct slice name, struct slice content)
 	struct rig *g = ctx;
 	const struct io *io = world_io(g->host);
 
-	return !g->keeper_files || io->ops->save(io->ctx, name, content);
+	MUST(slice_eq(name, SL("sessions.json")));
+	if (g->keeper_files)
+		return io->ops->save(io->ctx, name, content);
+	dyn_set(&g->sessions, content.p, content.n);
+	return true;
+}
+
+/* The audit log: nobody reads it here. */
+static bool
+file_append(void *ctx, struct slice name, struct slice content)
+{
+	(void)ctx;
+	return slice_eq(name, SL("audit.log")) && content.n > 0;
+}
+
+static bool
+file_rotate(void *ctx, struct slice name, unsigned files)
+{
+	(void)ctx;
+	return slice_eq(name, SL("audit.log")) && files > 1;
+}
+
+static bool
+file_remove(void *ctx, struct slice name)
+{
+	(void)ctx;
+	return slice_eq(name, SL("setup-code"));
 }
 
 static void
@@ -140,14 +185,20 @@ keeper_begin(struct rig *g)
 {
 	static struct secret jwt, password, token;
 	struct keeper_cfg cfg = { .jwt = &jwt, .password = &password,
-		.token = &token, .io = { file_load, file_save, g },
-		.seed = SL("0123456789abcdef0123456789abcdef") };
+		.token = &token, .io = { file_load, file_save, file_append,
+		    file_rotate, file_remove, g }, .cost = { 10, 1, 1 } };
+	uint8_t seed[RNG_SEED_MIN] = { g->starts++ };
+	struct store_fault fault;
+	size_t cut;
 
+	cfg.seed = slice_of(seed, sizeof seed);
 	g->keeper = get_mem(sizeof *g->keeper);
 	secret_set(&jwt, SL("a jwt secret of more than 32 bytes"));
 	secret_set(&password, SL(RIG_PASSWORD));
 	secret_set(&token, SL(RIG_TOKEN));
 	keeper_init(g->keeper, &cfg);
+	MUST(keeper_load(g->keeper, world_io(g->host)->wall_ms / 1000, &cut,
+	    &fault) == E_OK);
 	g->keeper_ms = 1;
 }
 
@@ -228,14 +279,7 @@ rig_kill(struct rig *g)
 void
 rig_again(struct rig *g)
 {
-	static uint8_t area[STORE_FILE_MAX];
-	struct buf text = BUF_ON(area);
-	struct store_io io = { file_load, file_save, g };
-	struct store_fault fault;
-
 	keeper_begin(g);
-	MUST(store_revoked(&g->keeper->revoked, &io, &text, &fault) ==
-	    E_OK);
 	for (size_t i = 0; i < g->cfg.nlistens; i++) {
 		struct relay_listen *l = &g->cfg.listens[i];
 		uint8_t where[ADDR_TEXT_MAX];
@@ -1329,4 +1373,5 @@ rig_close(struct rig *g)
 	arena_end(&g->arena);
 	keeper_wipe(g->keeper);
 	free(g->keeper);
+	dyn_free(&g->sessions);
 }

@@ -118,7 +118,9 @@ struct rig {
 	/* Answers instead of the keeper, if it returns true. */
 	bool (*keeper_hook)(struct rig *g, const struct ask *q,
 	    struct answer *a);
-	bool keeper_files;      /* its list is kept on the relay's host */
+	bool keeper_files;      /* its sessions are kept on the relay's host */
+	struct dyn sessions;    /* else here */
+	uint8_t starts;         /* of the keeper */
 	unsigned asked[16];
 	uint32_t taken;         /* blocks that a test keeps from the relay */
 	struct cl *cls;

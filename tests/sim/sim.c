@@ -478,7 +478,7 @@ planted(void)
 		"one report of credit is lost", "an ACK is off",
 		"a STOP is lost", "one direction falls silent",
 		"a close is forgotten", "relay.json is lost",
-		"revoked.json is lost", "a block is leaked",
+		"sessions.json is lost", "a block is leaked",
 		"the secret is another after a restart",
 	};
 	int bad = 0;

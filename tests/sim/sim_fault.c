@@ -86,7 +86,7 @@ relay_dies(void)
 	if (sim.plant == PLANT_LOST_STATE)
 		save("relay.json", &none);
 	if (sim.plant == PLANT_LOST_REVOKED)
-		save("revoked.json", &none);
+		save("sessions.json", &none);
 	lasting.relay_ms = sim_now() + 1 + sim_below(8000);
 }
 
@@ -97,7 +97,7 @@ relay_starts(void)
 	rig_again(sim.g);
 	sim_note("relay starts");
 	if (sim.plant == PLANT_OTHER_SECRET)
-		secret_set(&sim.g->keeper->jwt,
+		secret_set(&sim.g->keeper->jwt.now,
 		    SL("another jwt secret of more than 32 bytes"));
 	for (size_t i = 0; i < sim.nagents; i++)
 		sim_agent_healed(sim.agents[i]);

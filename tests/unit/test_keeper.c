@@ -1,159 +1,39 @@
 /*
- * The keeper: who is let in, and what ends it.
+ * The keeper: what it signs, and the passwords and tokens of the settings.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include "keeper_rig.h"
 
-#include <cmocka.h>
-
-#include "codec/b64.h"
 #include "crypto/jwt.h"
-#include "guard.h"
-#include "state/keeper.h"
 #include "state/strength.h"
-
-enum { NOW = 1700000000, DAY = 86400 };
-
-static struct keeper k;
-static struct ask q;
-static struct answer a;
-
-/* What the keeper saved last; `broken` makes it fail. */
-static struct {
-	uint8_t area[STORE_FILE_MAX];
-	size_t n;
-	unsigned saves;
-	bool broken;
-} disk;
-
-static enum err
-disk_load(void *ctx, struct slice name, struct buf *into)
-{
-	(void)ctx;
-	if (disk.n == 0 || !slice_eq(name, SL("revoked.json")))
-		return E_EOF;
-	return buf_put(into, slice_of(disk.area, disk.n)) ? E_OK : E_FULL;
-}
-
-static bool
-disk_save(void *ctx, struct slice name, struct slice content)
-{
-	(void)ctx;
-	assert_true(slice_eq(name, SL("revoked.json")));
-	assert_true(content.n <= sizeof disk.area);
-	if (disk.broken)
-		return false;
-	memcpy(disk.area, content.p, content.n);
-	disk.n = content.n;
-	disk.saves++;
-	return true;
-}
-
-static const struct store_io disk_io = { disk_load, disk_save, NULL };
-
-static void
-start(const char *jwt, const char *password, const char *token)
-{
-	static uint8_t seed[RNG_SEED_MIN];
-	struct secret j = { 0 }, p = { 0 }, t = { 0 };
-	struct keeper_cfg cfg = { .jwt = &j, .password = &p, .token = &t,
-		.seed = { seed, sizeof seed }, .io = disk_io };
-	static uint8_t area[STORE_FILE_MAX];
-	struct buf file = BUF_ON(area);
-	struct store_fault f;
-
-	seed[0]++;
-	secret_set(&j, slice_of(jwt, strlen(jwt)));
-	secret_set(&p, slice_of(password, strlen(password)));
-	secret_set(&t, slice_of(token, strlen(token)));
-	keeper_init(&k, &cfg);
-	assert_int_equal(store_revoked(&k.revoked, &disk_io, &file, &f), E_OK);
-}
-
-#define JWT_A "a-signing-key-of-thirty-two-bytes"
-#define JWT_B "b-signing-key-of-thirty-two-bytes"
-#define PASSWORD "Mondkalb und Kuh"
-#define TOKEN "adit_Zaunkoenig-am-Bach"
 
 static int
 fresh(void **state)
 {
 	(void)state;
-	memset(&disk, 0, sizeof disk);
+	disk_empty();
+	now = NOW;
 	start(JWT_A, PASSWORD, TOKEN);
 	return 0;
 }
 
-static enum err
-answer(void)
-{
-	q.seq = 4711;
-	q.who = 0x1234;
-	(void)keeper_answer(&k, &q, &a);
-	assert_int_equal(a.kind, q.kind);
-	assert_int_equal(a.seq, 4711);
-	assert_int_equal(a.who, 0x1234);
-	return a.result;
-}
+static struct token_text token;
 
 static void
-begin(enum ask_kind kind, struct slice text)
+shared(const char *site, uint64_t ttl_s)
 {
-	memset(&q, 0, sizeof q);
-	q.kind = kind;
-	q.now_s = NOW;
-	assert_true(text.n <= sizeof q.text);
-	if (text.n > 0)
-		memcpy(q.text, text.p, text.n);
-	q.text_n = (uint16_t)text.n;
-}
-
-static void
-set_site(struct slice site)
-{
-	memcpy(q.site, site.p, site.n);
-	q.site_n = (uint16_t)site.n;
-}
-
-static enum err
-ask_text(enum ask_kind kind, struct slice text)
-{
-	begin(kind, text);
-	return answer();
-}
-
-/* A session token for `site`, kept in `token`. */
-static uint8_t token_area[ASK_TEXT_MAX];
-static struct slice token;
-
-static void
-issue(struct slice user, struct slice site, uint64_t ttl_s)
-{
-	begin(ASK_ISSUE, SL(""));
-	memcpy(q.user, user.p, user.n);
-	q.user_n = (uint16_t)user.n;
-	set_site(site);
-	q.ttl_s = ttl_s;
-	assert_int_equal(answer(), E_OK);
-	memcpy(token_area, a.text, a.text_n);
-	token = slice_of(token_area, a.text_n);
+	assert_int_equal(login("", PASSWORD), E_OK);
+	assert_int_equal(issue(&token, site, ttl_s), E_OK);
 }
 
 static enum err
 session_at(uint64_t now_s, struct slice site)
 {
-	begin(ASK_SESSION, token);
+	begin(ASK_SESSION, slice_of(token.b, token.n));
 	q.now_s = now_s;
 	if (site.n > 0)
-		set_site(site);
+		SET(q, site, site);
 	return answer();
 }
-
-#define assert_text(s, n, want) do {                                    \
-	assert_int_equal(n, sizeof(want) - 1);                          \
-	assert_memory_equal(s, want, sizeof(want) - 1);                 \
-} while (0)
 
 static void
 only_the_password_is_the_password(void **state)
@@ -193,7 +73,8 @@ the_agents_token_is_credential_one(void **state)
 {
 	(void)state;
 	assert_int_equal(ask_text(ASK_TOKEN, SL(TOKEN)), E_OK);
-	assert_int_equal(a.credential, 1);
+	assert_int_equal(a.credential, KEEPER_SHARED_TOKEN);
+	assert_int_equal(a.user_n, 0);
 	assert_int_equal(ask_text(ASK_TOKEN, SL(PASSWORD)), E_AUTH);
 	assert_int_equal(ask_text(ASK_TOKEN, SL("adit_Zaunkoenig")), E_AUTH);
 	assert_int_equal(a.credential, 0);
@@ -203,7 +84,7 @@ static void
 a_session_says_who_and_where(void **state)
 {
 	(void)state;
-	issue(SL("shared"), SL("http://r.example:4000"), DAY);
+	shared("http://r.example:4000", DAY);
 	assert_int_equal(a.jti_n, JTI_CHARS);
 	assert_int_equal(a.expires_s, NOW + DAY);
 	assert_int_equal(session_at(NOW, SL("")), E_OK);
@@ -231,9 +112,10 @@ a_session_has_the_claims_that_are_documented(void **state)
 	size_t n = 0;
 
 	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
+	shared("s", DAY);
 	secret_set(&key, SL(JWT_A));
-	assert_int_equal(jwt_verify(&j, &b, token, &key, NOW, JWT_OWN), E_OK);
+	assert_int_equal(jwt_verify(&j, &b, slice_of(token.b, token.n), &key,
+	    NOW, JWT_OWN), E_OK);
 	json_iter(&it, j.claims);
 	while (json_next(&it, &name, &v)) {
 		assert_true(n < 6);
@@ -251,9 +133,9 @@ no_two_sessions_have_the_same_id(void **state)
 	uint8_t first[JTI_CHARS];
 
 	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
+	shared("s", DAY);
 	memcpy(first, a.jti, sizeof first);
-	issue(SL("shared"), SL("s"), DAY);
+	shared("s", DAY);
 	assert_memory_not_equal(a.jti, first, sizeof first);
 }
 
@@ -261,7 +143,7 @@ static void
 a_session_ends_on_its_second(void **state)
 {
 	(void)state;
-	issue(SL("shared"), SL("s"), 60);
+	shared("s", 60);
 	assert_int_equal(session_at(NOW + 59, SL("")), E_OK);
 	assert_int_equal(session_at(NOW + 60, SL("")), E_EXPIRED);
 	assert_int_equal(session_at(NOW + DAY, SL("")), E_EXPIRED);
@@ -270,20 +152,18 @@ a_session_ends_on_its_second(void **state)
 static void
 every_changed_byte_of_a_session_ends_it(void **state)
 {
-	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
-	for (size_t i = 0; i < token.n; i++) {
-		token_area[i] ^= 1;
-		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
-		token_area[i] ^= 1;
-	}
-	for (size_t n = 0; n < token.n; n++) {
-		struct slice whole = token;
+	size_t whole;
 
-		token.n = n;
+	(void)state;
+	shared("s", DAY);
+	for (size_t i = 0; i < token.n; i++) {
+		token.b[i] ^= 1;
 		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
-		token = whole;
+		token.b[i] ^= 1;
 	}
+	whole = token.n;
+	for (token.n = 0; token.n < whole; token.n++)
+		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
 	assert_int_equal(session_at(NOW, SL("")), E_OK);
 }
 
@@ -295,18 +175,27 @@ another_password_or_secret_ends_sessions(void **state)
 		enum err want;
 	} t[] = {
 		{ JWT_A, PASSWORD, E_OK },
-		{ JWT_A, "Mondkalb und Kuh.", E_AUTH },
-		{ JWT_A, "", E_AUTH },
-		{ JWT_B, PASSWORD, E_AUTH },
 		{ JWT_A, PASSWORD, E_OK },
+		{ JWT_A, "Mondkalb und Kuh.", E_AUTH },
+		{ JWT_A, PASSWORD, E_AUTH },    /* and they stay ended */
 	};
 
 	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
+	shared("s", DAY);
 	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
 		start(t[i].jwt, t[i].password, TOKEN);
 		assert_int_equal(session_at(NOW, SL("")), t[i].want);
 	}
+	shared("s", DAY);
+	start(JWT_B, PASSWORD, TOKEN);
+	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+	start(JWT_A, PASSWORD, TOKEN);
+	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+	shared("s", DAY);
+	start(JWT_A, "", TOKEN);
+	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+	start(JWT_A, PASSWORD, TOKEN);
+	shared("s", DAY);
 	start(JWT_A, PASSWORD, "adit_another-token-altogether");
 	assert_int_equal(session_at(NOW, SL("")), E_OK);
 }
@@ -328,90 +217,94 @@ tokens_of_other_programs_are_no_sessions(void **state)
 		"\"gen\":null}",
 	};
 	struct secret key = { 0 };
-	uint8_t area[ASK_TEXT_MAX], gen[100];
+	uint8_t gen[100];
 
 	(void)state;
 	secret_set(&key, SL(JWT_A));
 	for (size_t i = 0; i < sizeof claims / sizeof claims[0]; i++) {
-		struct buf b = BUF_ON(area);
+		struct buf b = BUF_ON(token.b);
 
 		assert_int_equal(jwt_sign(&b, slice_of(claims[i],
 		    strlen(claims[i])), &key), E_OK);
-		token = buf_slice(&b);
+		token.n = b.n;
 		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
 	}
-	for (int good = 0; good < 2; good++) {  /* jti not of our form */
-		struct buf b = BUF_ON(area), c = BUF_ON(gen);
+	/* A jti of the store or none, with the right gen. */
+	shared("s", DAY);
+	for (int good = 0; good < 2; good++) {
+		struct buf b = BUF_ON(token.b), g = BUF_ON(gen);
 		uint8_t text[300];
 		struct buf t = BUF_ON(text);
 
-		buf_put(&c, slice_of(k.gen, sizeof k.gen));
-		buf_lit(&t, "{\"sub\":\"shared\",\"aud\":\"s\","
-		    "\"exp\":1800000000,\"jti\":\"AAAAAAAAAAAAAAAAAAAAA");
-		buf_put(&t, good ? SL("A") : SL(""));
+		b64_encode(&g, slice_of(k.keys[0].gen, GEN_BYTES),
+		    B64_URL_BARE);
+		buf_lit(&t, "{\"sub\":\"x\",\"aud\":\"s\","
+		    "\"exp\":1800000000,\"jti\":\"");
+		buf_put(&t, good ? slice_of(token.jti, JTI_CHARS) :
+		    SL("AAAAAAAAAAAAAAAAAAAAAA"));
 		buf_lit(&t, "\",\"gen\":\"");
-		buf_put(&t, buf_slice(&c));
+		buf_put(&t, buf_slice(&g));
 		buf_lit(&t, "\"}");
 		assert_int_equal(jwt_sign(&b, buf_slice(&t), &key), E_OK);
-		token = buf_slice(&b);
+		token.n = b.n;
 		assert_int_equal(session_at(NOW, SL("")),
 		    good ? E_OK : E_AUTH);
 	}
+	/* Who it is, and until when, the store says. */
+	assert_text(a.user, a.user_n, "shared");
+	assert_int_equal(a.expires_s, NOW + DAY);
 }
 
 static enum err
-revoke(struct slice jti, uint64_t expires_s)
+revoke(struct slice jti)
 {
-	begin(ASK_REVOKE, jti);
-	q.expires_s = expires_s;
-	return answer();
+	return ask_text(ASK_REVOKE, jti);
 }
 
 static void
 a_revoked_session_stays_out_after_a_restart(void **state)
 {
-	uint8_t jti[JTI_CHARS];
+	unsigned writes;
 
 	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
-	memcpy(jti, a.jti, sizeof jti);
-	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_OK);
-	assert_int_equal(disk.saves, 1);
+	shared("s", DAY);
+	writes = disk.writes;
+	assert_int_equal(revoke(slice_of(token.jti, JTI_CHARS)), E_OK);
+	assert_int_equal(disk.writes, writes + 2);      /* and the audit log */
 	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
-	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_OK);
-	assert_int_equal(disk.saves, 1);
+	assert_int_equal(revoke(slice_of(token.jti, JTI_CHARS)), E_OK);
+	assert_int_equal(disk.writes, writes + 2);
 	start(JWT_A, PASSWORD, TOKEN);
 	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
-	issue(SL("shared"), SL("s"), DAY);
+	shared("s", DAY);
 	assert_int_equal(session_at(NOW, SL("")), E_OK);
 }
 
 static void
 sessions_of_one_id_end_together(void **state)
 {
-	uint8_t jti[JTI_CHARS], first[ASK_TEXT_MAX];
-	size_t n;
+	struct token_text first;
+	struct slice jti = { first.jti, JTI_CHARS };
 
 	(void)state;
-	issue(SL("shared"), SL("main"), DAY);
-	n = token.n;
-	memcpy(first, token.p, n);
-	memcpy(jti, a.jti, sizeof jti);
-	begin(ASK_ISSUE, slice_of(jti, sizeof jti));
-	set_site(SL("app"));
-	q.ttl_s = DAY;
+	shared("main", DAY);
+	first = token;
+	begin(ASK_ISSUE, jti);
+	SET(q, site, SL("app"));
+	q.ttl_s = 2 * DAY;
 	assert_int_equal(answer(), E_OK);
-	assert_memory_equal(a.jti, jti, sizeof jti);
-	memcpy(token_area, a.text, a.text_n);
-	token = slice_of(token_area, a.text_n);
+	assert_memory_equal(a.jti, jti.p, jti.n);
+	assert_int_equal(a.expires_s, NOW + DAY);
+	memcpy(token.b, a.text, a.text_n);
+	token.n = a.text_n;
 	assert_int_equal(session_at(NOW, SL("app")), E_OK);
 	assert_int_equal(session_at(NOW, SL("main")), E_AUTH);
-	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_OK);
+	assert_int_equal(revoke(jti), E_OK);
 	assert_int_equal(session_at(NOW, SL("app")), E_AUTH);
-	token = slice_of(first, n);
+	token = first;
 	assert_int_equal(session_at(NOW, SL("main")), E_AUTH);
 	/* and none can be made of it any more */
-	begin(ASK_ISSUE, slice_of(jti, sizeof jti));
+	begin(ASK_ISSUE, jti);
 	q.ttl_s = DAY;
 	assert_int_equal(answer(), E_AUTH);
 	assert_int_equal(a.text_n, 0);
@@ -420,54 +313,178 @@ sessions_of_one_id_end_together(void **state)
 	assert_int_equal(answer(), E_SYNTAX);
 }
 
-/* A clock that was ahead for a moment, or set back, changes nothing. */
 static void
 sessions_outlive_a_clock_that_jumps(void **state)
 {
-	uint8_t jti[JTI_CHARS];
+	struct token_text first;
 
 	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
-	memcpy(jti, a.jti, sizeof jti);
+	shared("s", DAY);
 	assert_int_equal(session_at(NOW - 10 * 365 * DAY, SL("")), E_OK);
 	assert_int_equal(session_at(NOW + 10 * 365 * DAY, SL("")), E_EXPIRED);
 	assert_int_equal(session_at(NOW, SL("")), E_OK);
-	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_OK);
-	assert_int_equal(disk.saves, 1);
-	/* Somebody logs out in the future, and there is a restart then. */
-	begin(ASK_REVOKE, SL("AAAAAAAAAAAAAAAAAAAAAA"));
-	q.now_s = NOW + 10 * 365 * DAY;
-	q.expires_s = q.now_s + DAY;
-	assert_int_equal(answer(), E_OK);
-	assert_int_equal(disk.saves, 2);
+	/* Somebody logs in in the future, and there is a restart then. */
+	first = token;
+	now = NOW + 10 * 365 * DAY;
+	shared("s", DAY);
 	start(JWT_A, PASSWORD, TOKEN);
-	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+	now = NOW;
+	assert_int_equal(session(&token), E_OK);
+	assert_int_equal(session(&first), E_OK);
+	assert_int_equal(revoke(slice_of(first.jti, JTI_CHARS)), E_OK);
+	assert_int_equal(session(&first), E_AUTH);
 }
 
 static void
 a_full_disk_does_not_keep_a_session_alive(void **state)
 {
-	uint8_t jti[JTI_CHARS];
-
 	(void)state;
-	issue(SL("shared"), SL("s"), DAY);
-	memcpy(jti, a.jti, sizeof jti);
-	disk.broken = true;
-	assert_int_equal(revoke(slice_of(jti, sizeof jti), NOW + DAY), E_IO);
-	assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+	for (unsigned step = 1; step <= 2; step++) {
+		shared("s", DAY);
+		disk.fail_at = disk.writes + step;
+		assert_int_equal(revoke(slice_of(token.jti, JTI_CHARS)),
+		    E_IO);
+		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+		/* It is written as soon as it can be. */
+		disk.fail_at = 0;
+		keeper_tick(&k, NOW);
+		start(JWT_A, PASSWORD, TOKEN);
+		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
+	}
 }
 
 static void
 what_is_no_id_cannot_be_revoked(void **state)
 {
+	unsigned writes = disk.writes;
+
 	(void)state;
-	assert_int_equal(revoke(SL(""), NOW + 1), E_SYNTAX);
-	assert_int_equal(revoke(SL("AAAAAAAAAAAAAAAAAAAAAB"), NOW + 1),
-	    E_SYNTAX);
-	assert_int_equal(revoke(SL("AAAAAAAAAAAAAAAAAAAAA"), NOW + 1),
-	    E_SYNTAX);
-	assert_int_equal(revoke(SL("AAAAAAAAAAAAAAAAAAAAAA"), NOW), E_OK);
-	assert_int_equal(disk.saves, 0);
+	assert_int_equal(revoke(SL("")), E_SYNTAX);
+	assert_int_equal(revoke(SL("AAAAAAAAAAAAAAAAAAAAAB")), E_SYNTAX);
+	assert_int_equal(revoke(SL("AAAAAAAAAAAAAAAAAAAAA")), E_SYNTAX);
+	assert_int_equal(revoke(SL("AAAAAAAAAAAAAAAAAAAAAA")), E_OK);
+	assert_int_equal(disk.writes, writes);
+}
+
+static void
+a_session_begins_only_after_a_login_and_once(void **state)
+{
+	uint8_t jti[JTI_CHARS];
+
+	(void)state;
+	begin(ASK_ISSUE, SL(""));
+	SET(q, user, SL("shared"));
+	q.ttl_s = DAY;
+	assert_int_equal(answer(), E_SYNTAX);
+	assert_int_equal(login("", PASSWORD), E_OK);
+	memcpy(jti, a.jti, sizeof jti);
+	jti[0] ^= 1;
+	memcpy(a.jti, jti, sizeof jti);
+	assert_int_equal(issue(&token, "s", DAY), E_AUTH);
+	jti[0] ^= 1;
+	memcpy(a.jti, jti, sizeof jti);
+	a.jti_n = sizeof jti;
+	now += KEEPER_GRANT_S;
+	assert_int_equal(issue(&token, "s", DAY), E_AUTH);
+	assert_int_equal(login("", PASSWORD), E_OK);
+	assert_int_equal(issue(&token, "s", DAY), E_OK);
+	assert_text(a.user, a.user_n, "shared");
+	assert_int_equal(a.role, ROLE_ADMIN);
+}
+
+static void
+a_session_that_cannot_be_written_is_none(void **state)
+{
+	(void)state;
+	for (unsigned step = 1; step <= 2; step++) {
+		assert_int_equal(login("", PASSWORD), E_OK);
+		memcpy(token.jti, a.jti, JTI_CHARS);
+		disk.fail_at = disk.writes + step;
+		assert_int_equal(issue(&token, "s", DAY), E_IO);
+		assert_int_equal(a.text_n + a.jti_n, 0);
+		disk.fail_at = 0;
+		begin(ASK_ISSUE, slice_of(token.jti, JTI_CHARS));
+		q.ttl_s = DAY;
+		assert_int_equal(answer(), E_AUTH);
+	}
+}
+
+static void
+nobody_pushes_out_anothers_session(void **state)
+{
+	static struct token_text one;
+
+	(void)state;
+	/* Of two accounts one begins sessions without end. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct person_row *p = &k.people.rows[i];
+
+		p->role = ROLE_MEMBER;
+		p->serial = 1 + i;
+		p->name.n = 1;
+		p->name.b[0] = (uint8_t)('a' + i);
+	}
+	k.people.next = 3;
+	for (unsigned i = 0; i < SESSIONS_MAX; i++) {
+		struct session_row *s = &k.sessions.rows[i];
+
+		*s = (struct session_row){ .used = 1, .serial = 1 + (i > 0),
+			.since_s = NOW, .expires_s = NOW + DAY,
+			.seen_s = NOW - (i == 0 ? 5000 : i) };
+		set_u32(s->jti, i);
+	}
+	assert_int_equal(login("", PASSWORD), E_OK);
+	assert_int_equal(issue(&one, "s", DAY), E_OK);
+	assert_true(keeper_note(&k, &a));
+	assert_int_equal(a.kind, NOTE_SESSION);
+	assert_text(a.user, a.user_n, "b");
+	/* It was the one of theirs that was seen least lately. */
+	assert_int_equal(k.sessions.rows[0].serial, 1);
+	assert_int_equal(k.sessions.rows[SESSIONS_MAX - 1].serial,
+	    SERIAL_SHARED);
+	assert_false(keeper_note(&k, &a));
+	/* A session that is over goes first. */
+	k.sessions.rows[77].expires_s = NOW;
+	assert_int_equal(login("", PASSWORD), E_OK);
+	assert_int_equal(issue(&one, "s", DAY), E_OK);
+	assert_int_equal(k.sessions.rows[77].serial, SERIAL_SHARED);
+	assert_false(keeper_note(&k, &a));
+}
+
+static void
+last_seen_is_written_lazily(void **state)
+{
+	unsigned writes;
+
+	(void)state;
+	shared("s", DAY);
+	writes = disk.writes;
+	now += 59;
+	assert_int_equal(session(&token), E_OK);
+	keeper_tick(&k, now);
+	assert_int_equal(disk.writes, writes);
+	now += 1;
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(session(&token), E_OK);
+	assert_int_equal(disk.writes, writes);
+	keeper_tick(&k, now);
+	assert_int_equal(disk.writes, writes + 1);
+	assert_non_null(strstr(disk_text("sessions.json"),
+	    "\"seen\":1700000060,"));
+}
+
+static void
+refused_logins_are_told_in_sum(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(login("", "wrong password"), E_AUTH);
+	keeper_tick(&k, now);
+	keeper_tick(&k, now);
+	assert_non_null(strstr(disk_text("audit.log"),
+	    "{\"n\":1,\"t\":1700000000,\"what\":\"login.refused\","
+	    "\"note\":\"3\"} "));
+	assert_null(strstr(disk_text("audit.log"), "{\"n\":2"));
 }
 
 static void
@@ -528,32 +545,33 @@ signing_depends_on_text_and_key(void **state)
 static void
 questions_out_of_range_get_no_answer(void **state)
 {
-	static const uint32_t kinds[] = { 0, ASK_SIGN + 1, 0xffffffff };
+	static const uint32_t kinds[] = { 0, ASK_OP + 1, NOTE_SESSION,
+		0xffffffff };
 
 	(void)state;
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(ask_text((enum ask_kind)kinds[i], SL("")),
 		    E_RANGE);
-	for (unsigned kind = ASK_LOGIN; kind <= ASK_SIGN; kind++) {
+	for (unsigned kind = ASK_LOGIN; kind <= ASK_OP; kind++) {
+		uint16_t *const lengths[] = { &q.text_n, &q.site_n,
+			&q.user_n, &q.by_n, &q.from_n, &q.device_n };
+
+		for (size_t i = 0; i < 6; i++) {
+			begin((enum ask_kind)kind, SL(""));
+			*lengths[i] = ASK_TEXT_MAX + 1;
+			assert_int_equal(answer(), E_RANGE);
+		}
 		begin((enum ask_kind)kind, SL(""));
-		q.text_n = ASK_TEXT_MAX + 1;
-		assert_int_equal(answer(), E_RANGE);
-		begin((enum ask_kind)kind, SL(""));
-		q.site_n = ASK_SITE_MAX + 1;
-		assert_int_equal(answer(), E_RANGE);
-		begin((enum ask_kind)kind, SL(""));
-		q.user_n = 0xffff;
+		q.now_s = UINT64_MAX;
 		assert_int_equal(answer(), E_RANGE);
 	}
-	begin(ASK_ISSUE, SL(""));
-	q.ttl_s = UINT64_MAX;
-	assert_int_equal(answer(), E_RANGE);
-	begin(ASK_ISSUE, SL(""));
-	q.user_n = ASK_USER_MAX;        /* 64 NULs: six bytes each */
-	q.site_n = ASK_SITE_MAX;
-	q.ttl_s = 1;
-	assert_int_equal(answer(), E_FULL);
+	assert_int_equal(login("", PASSWORD), E_OK);
+	assert_int_equal(issue(&token, "s", UINT64_MAX), E_RANGE);
 	assert_int_equal(a.text_n, 0);
+	/* The console asks for nothing but operations. */
+	begin(ASK_LOGIN, SL(PASSWORD));
+	assert_int_equal(keeper_console(&k, &q, &a), KEEPER_CONSOLE);
+	assert_int_equal(a.result, E_RANGE);
 }
 
 static void
@@ -628,6 +646,11 @@ main(void)
 		T(tokens_of_other_programs_are_no_sessions),
 		T(a_revoked_session_stays_out_after_a_restart),
 		T(sessions_of_one_id_end_together),
+		T(a_session_begins_only_after_a_login_and_once),
+		T(a_session_that_cannot_be_written_is_none),
+		T(nobody_pushes_out_anothers_session),
+		T(last_seen_is_written_lazily),
+		T(refused_logins_are_told_in_sum),
 		T(a_full_disk_does_not_keep_a_session_alive),
 		T(what_is_no_id_cannot_be_revoked),
 		T(sessions_outlive_a_clock_that_jumps),
