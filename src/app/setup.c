@@ -6,6 +6,7 @@
 
 #include <assert.h>
 
+#include "app/settings.h"
 #include "base/num.h"
 
 enum { SETUP_TLS_LINKS = 5 };           /* tunnels, and one that closes */
@@ -218,6 +219,8 @@ login(struct relay_cfg *cfg, struct conf *c)
 bool
 setup_relay(struct setup_relay *s, struct conf *c)
 {
+	struct buf settings = BUF_ON(s->settings);
+
 	assert((c->role & CONF_RELAYS) != 0);
 	memset(s, 0, sizeof *s);
 	relay_cfg_defaults(&s->cfg);
@@ -230,6 +233,8 @@ setup_relay(struct setup_relay *s, struct conf *c)
 			return conf_fail(c, &c->v[C_PUBLIC_URL], "too long");
 		public_url(s, c->v[C_PUBLIC_URL].text);
 	}
+	if (settings_put(&settings, c))
+		s->cfg.settings_json = buf_slice(&settings);
 	return login(&s->cfg, c) && listens(s, c) && certs(s, c) &&
 	    lists(&s->cfg, c) && limits(&s->cfg, c);
 }

@@ -17,6 +17,7 @@ enum {
 	SETUP_HTTP_MAX = 4,     /* --listen-http */
 	SETUP_PORTS_MAX = 172,  /* app ports */
 	SETUP_URL_MAX = 400,
+	SETUP_SETTINGS_MAX = 16384,
 };
 
 _Static_assert(2 * (SETUP_LISTENS_MAX + SETUP_HTTP_MAX) <= LISTENS_MAX,
@@ -35,6 +36,7 @@ struct setup_relay {
 	size_t ncerts;
 	struct slice data;
 	uint8_t public_url[SETUP_URL_MAX];
+	uint8_t settings[SETUP_SETTINGS_MAX];   /* cfg.settings_json */
 };
 
 /*

@@ -220,7 +220,10 @@ answer_put_head(struct rstream *s, const struct http_head *h, bool close)
 		answer_bad(s, E_HTTP_HEAD_LONG);
 		return false;
 	}
-	s->head_sent = s->head_sent || h->status >= 200 || h->status == 101;
+	if (h->status >= 200 || h->status == 101) {
+		s->head_sent = true;
+		s->r->answers[h->status / 100]++;
+	}
 	return gather_put(c, buf_slice(&b));
 }
 

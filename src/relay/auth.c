@@ -73,6 +73,15 @@ auth_bearer(const struct http_head *h)
 	return token;
 }
 
+struct slice
+auth_proof(const struct http_head *h, const struct site *site)
+{
+	struct slice token;
+
+	return auth_cookie(h, site, SL(""), &token) == 1 ? token :
+	    auth_bearer(h);
+}
+
 bool
 auth_random(struct relay *r, uint8_t out[AUTH_TOKEN_CHARS])
 {
@@ -404,10 +413,10 @@ close_all(struct relay *r, const struct client *but, const struct who *w,
 		if (!pool_live(&r->clients, i) || c == but ||
 		    !is_who(w, c->session, c->person))
 			continue;
-		if (c->state == CLIENT_PROXY || c->state == CLIENT_WS)
+		if (c->state == CLIENT_PROXY || c->state == CLIENT_WS ||
+		    (c->state == CLIENT_LIVE && !apps))
 			proxy_end_session(c);
 	}
-	(void)apps;
 }
 
 void

@@ -21,12 +21,13 @@
 static const uint16_t client_edges[CLIENT_STATES] = {
 	[CLIENT_IDLE] = 1 << CLIENT_HEAD | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
 	    1 << CLIENT_PROXY | 1 << CLIENT_WAIT | 1 << CLIENT_FLUSH |
-	    1 << CLIENT_DEAD,
+	    1 << CLIENT_LIVE | 1 << CLIENT_DEAD,
 	[CLIENT_HEAD] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
 	    1 << CLIENT_PROXY | 1 << CLIENT_WAIT | 1 << CLIENT_FLUSH |
-	    1 << CLIENT_DEAD,
+	    1 << CLIENT_LIVE | 1 << CLIENT_DEAD,
 	[CLIENT_ASK] = 1 << CLIENT_IDLE | 1 << CLIENT_BODY | 1 << CLIENT_PROXY |
-	    1 << CLIENT_WAIT | 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	    1 << CLIENT_WAIT | 1 << CLIENT_LIVE | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
 	[CLIENT_WAIT] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_PROXY |
 	    1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
 	[CLIENT_BODY] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_FLUSH |
@@ -34,6 +35,7 @@ static const uint16_t client_edges[CLIENT_STATES] = {
 	[CLIENT_PROXY] = 1 << CLIENT_IDLE | 1 << CLIENT_WS | 1 << CLIENT_FLUSH |
 	    1 << CLIENT_DEAD,
 	[CLIENT_WS] = 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_LIVE] = 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
 	[CLIENT_FLUSH] = 1 << CLIENT_LINGER | 1 << CLIENT_DEAD,
 	[CLIENT_LINGER] = 1 << CLIENT_DEAD,
 	[CLIENT_DEAD] = 0,
@@ -230,6 +232,7 @@ client_close(struct client *c, bool abort)
 
 	if (c->state == CLIENT_DEAD)
 		return;
+	live_gone(c);
 	if (r->gather.c == c)
 		r->gather = (struct gather){ .copy = r->gather.copy };
 	client_to(c, CLIENT_DEAD);
@@ -477,6 +480,10 @@ client_request(struct client *c, const struct http_head *h)
 		own_request(c, h, path, rest);
 		return;
 	}
+	if (r->mode == RELAY_SETUP) {
+		own_first_run(c, h);
+		return;
+	}
 	if (r->site.kind == SITE_APP && r->site.app.n == 0) {
 		reply_error(c, h, 404, SL("No app has this port"), SL(""));
 		return;
@@ -668,6 +675,10 @@ client_run(struct client *c)
 		client_drop_input(c);
 		client_linger(c);
 		break;
+	case CLIENT_LIVE:
+		client_drop_input(c);
+		live_read(c);
+		break;
 	default:
 		break;
 	}
@@ -738,6 +749,8 @@ client_patience(const struct client *c)
 		if (c->s != NULL && c->s->resp == RESP_HEAD)
 			return cfg->first_byte_ms;
 		return TIMER_NEVER;
+	case CLIENT_LIVE:
+		return c->out.n > 0 ? cfg->progress_ms : LIVE_BEAT_MS;
 	case CLIENT_WS:
 		if (c->hup)
 			return ORPHAN_MS;
@@ -752,8 +765,8 @@ session_end_ms(const struct client *c)
 {
 	uint64_t wall = c->r->io->wall_ms, end = c->session_expires_s * 1000;
 
-	if ((c->state != CLIENT_PROXY && c->state != CLIENT_WS) ||
-	    c->session_expires_s == 0)
+	if ((c->state != CLIENT_PROXY && c->state != CLIENT_WS &&
+	    c->state != CLIENT_LIVE) || c->session_expires_s == 0)
 		return TIMER_NEVER;
 	return c->r->io->now_ms + (end > wall ? end - wall : 0);
 }
@@ -795,7 +808,9 @@ client_expire(struct client *c)
 	LOGF(c->r->log, LOG_DEBUG, "relay", "deadline",
 	    log_u("conn", pool_index(&c->r->clients, c)),
 	    log_u("state", c->state));
-	if (c->state == CLIENT_WAIT) {
+	if (c->state == CLIENT_LIVE && c->out.n == 0) {
+		live_beat(c);
+	} else if (c->state == CLIENT_WAIT) {
 		client_retry(c);        /* it is told that nobody came */
 	} else if (c->state == CLIENT_HEAD || c->state == CLIENT_BODY) {
 		c->keep = c->body_done = false;

@@ -352,8 +352,7 @@ login_post(struct client *c, const struct http_head *h, struct slice body)
 	struct ask q = { .kind = ASK_LOGIN };
 
 	if (!login_origin_ok(r, h)) {
-		reply_error(c, h, 403, SL("Refused: the request comes from "
-		    "another site"), SL(""));
+		reply_foreign(c, h);
 		return;
 	}
 	if (!login_parse(&l, h, body)) {
@@ -389,8 +388,7 @@ login_out(struct client *c, const struct http_head *h,
 
 	if (r->verdict == NULL || r->verdict->kind != ASK_REVOKE) {
 		if (!site_same_origin(r, &r->site, h)) {
-			reply_error(c, h, 403, SL("Refused: the request comes "
-			    "from another site"), SL(""));
+			reply_foreign(c, h);
 			return;
 		}
 		if (s->ok && s->jti_n > 0) {

@@ -7,6 +7,8 @@
  */
 #include "relay/parts.h"
 
+#include <assert.h>
+
 #include "base/asset.h"
 #include "base/num.h"
 #include "codec/date.h"
@@ -14,8 +16,8 @@
 
 enum { HEAD_AREA = 64 * 1024 };         /* the rest of the area is body */
 
-static struct buf
-body_buf(struct relay *r)
+struct buf
+page_area(struct relay *r)
 {
 	return buf_of(r->area + HEAD_AREA, AREA_BYTES - HEAD_AREA);
 }
@@ -44,14 +46,15 @@ reply_send(struct client *c, bool head_only, const struct reply *rep)
 	struct relay *r = c->r;
 	struct buf b = buf_of(r->area, HEAD_AREA);
 
-	c->keep = c->keep && c->body_done && !r->stopping;
+	c->keep = c->keep && c->body_done && !r->stopping && !rep->open;
+	r->answers[rep->status / 100]++;
 	http_put_status_line(&b, rep->status, http_reason(rep->status));
 	buf_lit(&b, "Date: ");
 	date_put_http(&b, (int64_t)(r->io->wall_ms / 1000));
 	buf_lit(&b, "\r\n");
 	if (rep->type.n > 0)
 		http_put_field(&b, SL("Content-Type"), rep->type);
-	if (rep->status != 304)
+	if (rep->status != 304 && !rep->open)
 		http_put_field_dec(&b, SL("Content-Length"), rep->body.n);
 	put_security(&b, rep);
 	if (c->hsts)
@@ -75,7 +78,8 @@ reply_send(struct client *c, bool head_only, const struct reply *rep)
 	} else if (client_send(c, buf_slice(&b)) && !head_only) {
 		client_send(c, rep->body);
 	}
-	client_answered(c);
+	if (!rep->open || head_only)
+		client_answered(c);
 }
 
 void
@@ -98,7 +102,9 @@ page_open(struct buf *b, struct slice title, struct slice head_extra)
 	    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
 	buf_put_html(b, title);
 	buf_lit(b, "</title>\n"
-	    "<link rel=\"stylesheet\" href=\"/_adit/assets/adit.css\">\n");
+	    "<link rel=\"stylesheet\" href=\"/_adit/assets/adit.css?v=");
+	buf_put(b, assets_version);
+	buf_lit(b, "\">\n");
 	buf_put(b, head_extra);
 	buf_lit(b, "</head>\n<body>\n");
 }
@@ -130,10 +136,9 @@ advice(unsigned status)
 		return SL("This page tries again by itself every few seconds. "
 		    "If it does not come back, look whether the agent and the "
 		    "app run on the machine behind the relay.");
-	case 403:
-		return SL("Open the page from its own address and try again.");
 	case 404:
-		return SL("Check the address.");
+		return SL("Check the address: it may have been mistyped, or "
+		    "what was there is gone.");
 	case 421:
 		return SL("The relay answers only under the names it was "
 		    "configured with (--domain, --public-url, --app-domain).");
@@ -142,12 +147,27 @@ advice(unsigned status)
 	}
 }
 
+/* The end of the first sentence, if another one follows. */
+static size_t
+first_sentence(struct slice text)
+{
+	size_t n = slice_find(text, '.');
+
+	return n + 1 < text.n ? n : text.n;
+}
+
+/* What happened is the first sentence; what to do are the others, or what
+ * can be said about that status. */
 static void
 page_error(struct client *c, bool head_only, unsigned status,
     struct slice text, struct slice extra)
 {
-	struct buf b = body_buf(c->r);
+	struct buf b = page_area(c->r);
 	bool retry = status >= 502 && status <= 504;
+	struct slice todo = slice_from(text, first_sentence(text));
+
+	text = slice_head(text, text.n - todo.n);
+	todo = todo.n > 0 ? slice_from(todo, 2) : advice(status);
 
 	page_open(&b, text, retry ?
 	    SL("<meta http-equiv=\"refresh\" content=\"3\">\n") : SL(""));
@@ -156,8 +176,19 @@ page_error(struct client *c, bool head_only, unsigned status,
 	buf_lit(&b, "</p>\n<h1>");
 	buf_put_html(&b, text);
 	buf_lit(&b, "</h1>\n<p>");
-	buf_put(&b, advice(status));
+	buf_put_html(&b, todo);
 	buf_lit(&b, "</p>\n");
+	if (status == 403 || status == 404) {
+		/* Only these are always about the request at hand. */
+		uint8_t area[LIVE_HOST + 300];
+		struct buf main = BUF_ON(area);
+
+		if (c->r->site.kind == SITE_APP)
+			site_put_main(&main, c->r, &c->r->site);
+		buf_lit(&b, "<p><a href=\"");
+		buf_put_html(&b, buf_slice(&main));
+		buf_lit(&b, "/_adit/\">To the dashboard</a></p>\n");
+	}
 	if (retry)
 		buf_lit(&b, "<p role=\"status\" class=\"quiet\">Trying again"
 		    "…</p>\n");
@@ -169,7 +200,7 @@ void
 reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra)
 {
-	struct buf b = body_buf(c->r);
+	struct buf b = page_area(c->r);
 	struct json_out o = json_out_on(&b);
 	bool head_only = h->verb == HTTP_V_HEAD;
 
@@ -181,6 +212,14 @@ reply_error(struct client *c, const struct http_head *h, unsigned status,
 	json_pair_string(&o, SL("error"), text);
 	json_object_end(&o);
 	reply_json(c, head_only, status, buf_slice(&b), extra);
+}
+
+void
+reply_foreign(struct client *c, const struct http_head *h)
+{
+	reply_error(c, h, 403, SL("Refused: the request comes from another "
+	    "site. Open the page from its own address and try again."),
+	    SL(""));
 }
 
 void
@@ -199,7 +238,7 @@ void
 reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra)
 {
-	struct buf b = body_buf(c->r);
+	struct buf b = page_area(c->r);
 	struct reply rep = { .status = 303 };
 
 	http_put_field(&b, SL("Location"), location);
@@ -215,7 +254,7 @@ reply_redirect(struct client *c, bool head_only, struct slice location,
 void
 page_to_https(struct client *c, const struct http_head *h)
 {
-	struct buf b = body_buf(c->r);
+	struct buf b = page_area(c->r);
 	struct reply rep = { .status = 308 };
 	struct buf url = buf_of(b.p + b.cap / 2, b.cap / 2);
 
@@ -261,7 +300,7 @@ page_login(struct client *c, bool head_only, unsigned status,
     struct slice error, struct slice extra)
 {
 	struct relay *r = c->r;
-	struct buf b = body_buf(r);
+	struct buf b = page_area(r);
 	uint8_t area[512];
 	struct buf to = BUF_ON(area);
 
@@ -293,190 +332,6 @@ page_login(struct client *c, bool head_only, unsigned status,
 		    "</p>\n");
 	buf_lit(&b, "</main>\n");
 	page_send(c, head_only, status, &b, extra, form_target(r, next, &to));
-}
-
-/* The app's address for this person: its own site, or the shared one. */
-static bool
-put_app_url(struct buf *b, struct relay *r, const struct remote *l,
-    const struct remote_app *app)
-{
-	uint16_t i;
-	struct slice name = name_slice(&app->name);
-	uint8_t area[NAME_BYTES];
-	struct buf full = BUF_ON(area);
-
-	if (site_root(r).n > 0 && remote_find_app(r, site_root(r), &i) == l &&
-	    &l->apps[i] == app) {
-		if (r->site.main)
-			return buf_lit(b, "/");
-		site_put_main(b, r, &r->site);
-		return buf_lit(b, "/");
-	}
-	if (remote_find_app(r, name, &i) != l) {
-		buf_put(&full, name);
-		buf_lit(&full, "--");
-		buf_put(&full, name_slice(&l->name));
-		name = buf_slice(&full);
-	}
-	return site_put_app(b, r, &r->site, name) && buf_lit(b, "/");
-}
-
-static void
-put_app(struct buf *b, struct relay *r, const struct remote *l,
-    const struct remote_app *app)
-{
-	uint8_t area[512];
-	struct buf url = BUF_ON(area);
-
-	buf_lit(b, "<li><span class=\"app\">");
-	buf_put_html(b, name_slice(&app->name));
-	buf_lit(b, "</span>");
-	if (put_app_url(&url, r, l, app) && buf_ok(&url)) {
-		buf_lit(b, "<a class=\"button\" href=\"");
-		buf_put_html(b, buf_slice(&url));
-		buf_lit(b, "\">Open</a>");
-	} else {
-		buf_lit(b, "<span class=\"quiet\">no address: start the relay "
-		    "with --root, --app-ports or --app-domain</span>");
-	}
-	buf_lit(b, "</li>\n");
-}
-
-static void
-put_agent(struct buf *b, struct relay *r, const struct remote *l)
-{
-	struct tunnel_stats st = tunnel_stats(&l->t);
-
-	buf_lit(b, "<section class=\"card\">\n<h2>");
-	buf_put_html(b, name_slice(&l->name));
-	buf_lit(b, "</h2>\n<p class=\"quiet\">");
-	buf_put(b, l->state == REMOTE_DRAINING ? SL("leaving") :
-	    SL("connected"));
-	buf_lit(b, ", adit ");
-	buf_put_html(b, name_slice(&l->version));
-	buf_lit(b, ", ");
-	buf_put_dec(b, st.streams);
-	buf_put(b, st.streams == 1 ? SL(" stream") : SL(" streams"));
-	if (st.rtt_ms > 0) {
-		buf_lit(b, ", ");
-		buf_put_dec(b, st.rtt_ms);
-		buf_lit(b, " ms away");
-	}
-	buf_lit(b, "</p>\n<ul class=\"apps\">\n");
-	for (size_t i = 0; i < l->napps; i++)
-		put_app(b, r, l, &l->apps[i]);
-	buf_lit(b, "</ul>\n</section>\n");
-}
-
-static bool
-remote_is_up(const struct relay *r, uint32_t i)
-{
-	const struct remote *l = pool_at(&r->remotes, i);
-
-	return pool_live(&r->remotes, i) && !l->dead && !remote_parked(l) &&
-	    l->state == REMOTE_CURRENT;
-}
-
-void
-page_dashboard(struct client *c, bool head_only, const struct session *s)
-{
-	struct relay *r = c->r;
-	struct buf b = body_buf(r);
-	bool any = false;
-
-	(void)s;
-	page_open(&b, SL("adit"),
-	    SL("<script src=\"/_adit/assets/dashboard.js\" defer></script>\n"));
-	buf_lit(&b, "<header><h1>adit</h1>");
-	if (!r->cfg->no_login)
-		buf_lit(&b, "<button id=\"logout\" type=\"button\">Log out"
-		    "</button>");
-	buf_lit(&b, "</header>\n");
-	if (r->cfg->no_login)
-		buf_lit(&b, "<p class=\"warn\">This relay asks nobody to log "
-		    "in: everybody who reaches it can use these apps.</p>\n");
-	if (r->site.kind == SITE_SHARED)
-		buf_lit(&b, "<p class=\"warn\">The app at this site's root "
-		    "shares it with this page, and is trusted with all that "
-		    "its visitors may do.</p>\n");
-	buf_lit(&b, "<p id=\"stale\" class=\"warn\" role=\"status\" hidden>"
-	    "The relay does not answer; what you see may be old.</p>\n"
-	    "<main id=\"agents\">\n");
-	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
-		if (remote_is_up(r, i)) {
-			put_agent(&b, r, pool_at(&r->remotes, i));
-			any = true;
-		}
-	}
-	if (!any) {
-		buf_lit(&b, "<section class=\"card\">\n<h2>No agent is "
-		    "connected</h2>\n<p>On the machine that runs the app, with "
-		    "RELAY_TOKEN set to this relay's token:</p>\n"
-		    "<pre>adit agent --relay ");
-		site_put_main(&b, r, &r->site);
-		buf_lit(&b, " --app web=127.0.0.1:3000</pre>\n</section>\n");
-	}
-	buf_lit(&b, "</main>\n");
-	page_send(c, head_only, 200, &b, SL(""), SL(""));
-}
-
-static void
-status_agent(struct json_out *o, struct relay *r, const struct remote *l)
-{
-	struct tunnel_stats st = tunnel_stats(&l->t);
-
-	json_object(o);
-	json_pair_string(o, SL("name"), name_slice(&l->name));
-	json_pair_string(o, SL("tunnelId"), name_slice(&l->tunnel_id));
-	json_pair_string(o, SL("version"), name_slice(&l->version));
-	json_pair_u64(o, SL("since"), l->since_wall_ms / 1000);
-	json_pair_u64(o, SL("streams"), st.streams);
-	json_pair_u64(o, SL("rttMs"), st.rtt_ms);
-	json_pair_u64(o, SL("bytesFromAgent"), st.bytes_in);
-	json_pair_u64(o, SL("bytesToAgent"), st.bytes_out);
-	json_name(o, SL("apps"));
-	json_array(o);
-	for (size_t i = 0; i < l->napps; i++) {
-		uint8_t area[512];
-		struct buf url = BUF_ON(area);
-
-		json_object(o);
-		json_pair_string(o, SL("name"), name_slice(&l->apps[i].name));
-		if (put_app_url(&url, r, l, &l->apps[i]) && buf_ok(&url))
-			json_pair_string(o, SL("url"), buf_slice(&url));
-		json_object_end(o);
-	}
-	json_array_end(o);
-	json_object_end(o);
-}
-
-void
-page_status(struct client *c, bool head_only, bool names)
-{
-	struct relay *r = c->r;
-	struct buf b = body_buf(r);
-	struct json_out o = json_out_on(&b);
-
-	json_object(&o);
-	json_pair_bool(&o, SL("tunnelConnected"), remote_any(r));
-	json_pair_u64(&o, SL("uptime"),
-	    (r->io->now_ms - r->started_ms) / 1000);
-	json_pair_string(&o, SL("version"), r->cfg->version);
-	if (names) {
-		json_name(&o, SL("agents"));
-		json_array(&o);
-		for (uint32_t i = 0; i < r->remotes.fresh; i++) {
-			if (remote_is_up(r, i))
-				status_agent(&o, r, pool_at(&r->remotes, i));
-		}
-		json_array_end(&o);
-	}
-	json_object_end(&o);
-	if (buf_ok(&b))
-		reply_json(c, head_only, 200, buf_slice(&b), SL(""));
-	else
-		reply_json(c, head_only, 500,
-		    SL("{\"error\":\"The answer is too large\"}"), SL(""));
 }
 
 static void
@@ -517,14 +372,14 @@ void
 page_health(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
-	struct buf b = body_buf(r);
+	struct buf b = page_area(r);
 	struct json_out o = json_out_on(&b);
 	uint8_t area[DATE_ISO_BYTES];
 	struct buf date = BUF_ON(area);
 	uint64_t agents = 0;
 
 	for (uint32_t i = 0; i < r->remotes.fresh; i++)
-		agents += remote_is_up(r, i);
+		agents += status_is_up(r, i);
 	date_put_iso(&date, (int64_t)r->io->wall_ms);
 	json_object(&o);
 	json_pair_string(&o, SL("status"), SL("healthy"));
@@ -559,12 +414,69 @@ asset_find(struct slice path)
 	return NULL;
 }
 
+/* Assets exist packed only; hardly anybody cannot unpack. RFC 9110 12.5.3 */
+static bool
+takes_gzip(const struct http_head *h)
+{
+	const struct http_field *f =
+	    http_field_id(h, HTTP_N_ACCEPT_ENCODING, NULL);
+	struct slice rest, e;
+
+	if (f == NULL)
+		return true;
+	for (; f != NULL; f = http_field_id(h, HTTP_N_ACCEPT_ENCODING, f)) {
+		rest = f->value;
+		while (http_list_next(&rest, &e)) {
+			struct slice name = slice_trim(slice_cut(&e, ';'));
+
+			e = slice_trim(e);
+			if ((slice_ieq(name, SL("gzip")) ||
+			    slice_eq(name, SL("*"))) && !slice_ieq(e,
+			    SL("q=0")) && !slice_ieq(e, SL("q=0.0")))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void
+asset_send(struct client *c, const struct http_head *h,
+    const struct asset *a, struct reply *rep, struct buf *b)
+{
+	if (!takes_gzip(h)) {
+		reply_error(c, h, 406, SL("This is sent packed by gzip only, "
+		    "and the request does not accept that"), SL(""));
+		return;
+	}
+	if (rep->status == 200) {
+		buf_lit(b, "Content-Encoding: gzip\r\n");
+		rep->type = a->type;
+		rep->body = a->body;
+	}
+	buf_lit(b, "Vary: Accept-Encoding\r\n");
+	rep->extra = buf_slice(b);
+	reply_send(c, h->verb == HTTP_V_HEAD, rep);
+}
+
+void
+page_shell(struct client *c, const struct http_head *h)
+{
+	const struct asset *a = asset_find(SL("/index.html"));
+	struct buf b = page_area(c->r);
+	struct reply rep = { .status = 200 };
+
+	assert(a != NULL);
+	asset_send(c, h, a, &rep, &b);
+}
+
 void
 page_asset(struct client *c, const struct http_head *h, struct slice path)
 {
 	const struct asset *a = asset_find(path);
-	const struct http_field *f = http_field_get(h, SL("if-none-match"));
-	struct buf b = body_buf(c->r);
+	const struct http_field *f =
+	    http_field_id(h, HTTP_N_IF_NONE_MATCH, NULL);
+	struct slice version = url_query(h->target);
+	struct buf b = page_area(c->r);
 	struct reply rep = { .status = 200, .cache = true };
 
 	if (a == NULL) {
@@ -572,15 +484,13 @@ page_asset(struct client *c, const struct http_head *h, struct slice path)
 		return;
 	}
 	http_put_field(&b, SL("ETag"), a->etag);
-	buf_lit(&b, "Cache-Control: public, max-age=300\r\n");
-	rep.extra = buf_slice(&b);
-	if (f != NULL && slice_eq(f->value, a->etag)) {
+	if (slice_starts(version, SL("v=")) &&
+	    slice_eq(slice_from(version, 2), assets_version))
+		buf_lit(&b, "Cache-Control: public, max-age=31536000, "
+		    "immutable\r\n");
+	else
+		buf_lit(&b, "Cache-Control: no-cache\r\n");
+	if (f != NULL && slice_eq(f->value, a->etag))
 		rep.status = 304;
-	} else {
-		buf_lit(&b, "Content-Encoding: gzip\r\n");
-		rep.extra = buf_slice(&b);
-		rep.type = a->type;
-		rep.body = a->body;
-	}
-	reply_send(c, h->verb == HTTP_V_HEAD, &rep);
+	asset_send(c, h, a, &rep, &b);
 }

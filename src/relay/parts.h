@@ -13,6 +13,9 @@
  *   own.c      the relay's own paths
  *   api.c      operations: asked of the keeper for who is logged in
  *   page.c     its pages and JSON texts
+ *   status.c   what is there and what became of it, as JSON
+ *   live.c     the same as events, while it changes
+ *   metrics.c  numbers for Prometheus
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
  *   remote.c   agents: upgrade, hello, names, the tunnel's socket
@@ -82,6 +85,13 @@ enum {
 	GUESSED_BURST = 3,
 	GUESSED_MS = 20 * 1000,
 	DRAINING_MAX = 2,               /* sessions of a name, at once */
+	PAST_EVENTS = 16,               /* of one agent, that are kept */
+	LIVE_MAX = 64,                  /* who listen to live events, */
+	LIVE_PER_SESSION = 16,
+	LIVE_EACH_MS = 1000,            /* a frame, at most so often */
+	LIVE_BEAT_MS = 15 * 1000,       /* and a word after such a silence */
+	LIVE_HOST = 264,
+	ANSWER_CLASSES = 6,             /* of status codes, and one unused */
 	AGENT_NAMES_MAX = 256,          /* kept tunnel ids */
 	NAME_BYTES = 64,                /* NAME--AGENT */
 };
@@ -146,6 +156,7 @@ enum client_state {
 	CLIENT_BODY,              /* reading a body for the relay itself */
 	CLIENT_PROXY,             /* a request is with an app */
 	CLIENT_WS,                /* a WebSocket of an app */
+	CLIENT_LIVE,              /* listens to live events */
 	CLIENT_FLUSH,             /* writing the last bytes, then closing */
 	CLIENT_LINGER,          /* all written: until the client read it */
 	CLIENT_DEAD,              /* closed; its record is freed by the step */
@@ -292,6 +303,9 @@ struct remote {
 	struct addr peer;
 	struct peer *by_addr;
 	uint32_t credential;
+	struct name may;                /* the only name that its token is
+	                                 * for, or empty: any */
+	uint64_t expires_s;             /* of the token; 0: never */
 	uint64_t since_wall_ms, seq;    /* seq: order of confirmation */
 	uint64_t welcomed;              /* order of the welcomes */
 	uint64_t close_ms;              /* REMOTE_CLOSING: give up then */
@@ -355,6 +369,29 @@ struct bucket {                         /* login attempts */
 	uint64_t full_ms;               /* when it will be full again */
 };
 
+struct live {                           /* who listens, and from where */
+	handle who;                     /* the client, or none */
+	uint64_t sent;                  /* names the last frame it got */
+	struct site site;               /* but for host, which is here: */
+	uint16_t host_n;
+	uint8_t host[LIVE_HOST];
+};
+
+enum past_what {
+	PAST_CONNECTED, PAST_CUT, PAST_RESUMED, PAST_GONE, PAST_WHATS,
+};
+
+struct past {                           /* of one agent's name */
+	struct name name;
+	uint32_t n;                     /* events ever; 0: a free place */
+	uint64_t last_s;
+	struct past_event {
+		uint64_t t_s;
+		const char *why;        /* NULL, or a text of ours */
+		uint8_t what;
+	} e[PAST_EVENTS];
+};
+
 struct kept_agent {
 	struct name name;
 	struct name tunnel_id;
@@ -395,6 +432,11 @@ struct relay {
 	                                 * app has to be asked for again */
 	struct code *codes;
 	struct bucket *buckets;
+	struct live *live;              /* LIVE_MAX */
+	uint32_t nlive;
+	uint64_t live_ms;               /* when the next frame may be made */
+	struct past *past;
+	uint32_t npast;
 	struct kept_agent *kept;
 	size_t nkept;
 	uint8_t *joined;                /* answer.c: rin and what came */
@@ -421,6 +463,9 @@ struct relay {
 	uint64_t settle_ms, stop_at_ms; /* when the phase ends at the latest */
 	uint64_t expect_ms;             /* until then agents are expected */
 	uint64_t requests, logins, logins_refused;
+	uint64_t answers[10];           /* by the first digit of the status */
+	uint64_t past_count[PAST_WHATS];
+	uint64_t past_in, past_out;     /* bytes of tunnels that are over */
 };
 
 /* peers.c */
@@ -523,6 +568,8 @@ struct rewrite_response {
 };
 bool rewrite_response(struct buf *b, const struct http_head *h,
     const struct rewrite_response *w);
+/* "admin", "member" or "viewer". */
+struct slice rewrite_role(unsigned role);
 /* Cookies of ours, whatever the site. */
 bool cookie_is_ours(struct slice name);
 
@@ -552,8 +599,10 @@ void auth_ask_user(struct ask *q, struct slice user);
 /* Who asks for it: their address and what their program says it is. */
 void auth_ask_from(struct ask *q, const struct site *site,
     const struct http_head *h);
-/* The token of ours in Authorization, empty if there is none. */
+/* The token in Authorization, empty if there is none. */
 struct slice auth_bearer(const struct http_head *h);
+/* What auth_request looks at: the cookie's token or the one of an API. */
+struct slice auth_proof(const struct http_head *h, const struct site *site);
 /* A whole Set-Cookie line of that kind; an empty value deletes. */
 void auth_put_cookie(struct buf *b, const struct site *site,
     struct slice kind, struct slice value, uint64_t max_age_s);
@@ -584,12 +633,21 @@ void handover_begin(struct client *c, bool head_only, const struct session *s,
     const struct site *to, struct slice path, struct slice nonce);
 void handover_end(struct client *c, const struct http_head *h);
 
+/* api.c */
+/* Is the path an operation's? Is it the one that makes the first account? */
+bool api_is(struct slice path);
+bool api_sets_up(struct slice path);
+void api_request(struct client *c, const struct http_head *h,
+    struct slice path, struct slice body);
+
 /* own.c */
 /* Is the path the relay's on this site? *path is then its short form. */
 bool own_path(const struct relay *r, const struct site *site,
     struct slice target, struct slice *path);
 void own_request(struct client *c, const struct http_head *h,
     struct slice path, struct slice rest);
+/* There is no account yet: to the page that makes it. */
+void own_first_run(struct client *c, const struct http_head *h);
 
 /* page.c */
 struct reply {
@@ -598,8 +656,12 @@ struct reply {
 	struct slice extra;     /* complete field lines */
 	struct slice body;
 	bool cache;             /* may be cached: our assets */
+	bool open;              /* the body comes later; the connection's end
+	                         * is its own */
 	struct slice form_to;   /* another origin a form may lead to */
 };
+/* Where a body may be built: it then leaves in one write with its head. */
+struct buf page_area(struct relay *r);
 void reply_send(struct client *c, bool head_only, const struct reply *rep);
 void reply_json(struct client *c, bool head_only, unsigned status,
     struct slice json, struct slice extra);
@@ -609,17 +671,45 @@ void reply_fault(struct client *c, const struct http_head *h,
 /* {"error":"..."} for programs, a page for navigations. */
 void reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra);
+/* 403: it is another site's page that asks. */
+void reply_foreign(struct client *c, const struct http_head *h);
 void reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra);
 void page_login(struct client *c, bool head_only, unsigned status,
     struct slice user, struct slice next, struct slice nonce,
     struct slice error, struct slice extra);
-void page_dashboard(struct client *c, bool head_only, const struct session *s);
-void page_status(struct client *c, bool head_only, bool names);
 void page_health(struct client *c, const struct http_head *h);
 /* Any request on --listen-http. */
 void page_to_https(struct client *c, const struct http_head *h);
 void page_asset(struct client *c, const struct http_head *h, struct slice path);
+/* The page that is all of the dashboard; its script does the rest. */
+void page_shell(struct client *c, const struct http_head *h);
+
+/* status.c */
+bool status_is_up(const struct relay *r, uint32_t i);
+/* Something became of the agent; `why` is a constant, or NULL. */
+void status_log(struct relay *r, const struct name *name, enum past_what what,
+    const char *why);
+/* As JSON, with URLs as r->site has them; `names`: of agents and apps too.
+ * False if it does not fit. */
+bool status_put(struct buf *b, struct relay *r, bool names);
+
+/* live.c */
+void live_begin(struct client *c, const struct http_head *h,
+    const struct session *s);
+/* Frames that are due; when to come again. */
+uint64_t live_step(struct relay *r);
+/* Tell it that this is the end, and close. */
+void live_end(struct client *c);
+void live_end_all(struct relay *r);
+/* The connection is being closed. */
+void live_gone(struct client *c);
+void live_beat(struct client *c);
+/* Something came from who listens. */
+void live_read(struct client *c);
+
+/* metrics.c */
+void metrics_put(struct buf *b, const struct relay *r);
 
 /* proxy.c */
 void proxy_request(struct client *c, const struct http_head *h,

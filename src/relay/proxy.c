@@ -369,8 +369,7 @@ proxy_refuse(struct client *c, const struct http_head *h,
 		return true;
 	}
 	if (!cross_site_ok(c, h, who, &l->apps[app])) {
-		reply_error(c, h, 403, SL("Refused: the request comes from "
-		    "another site"), SL(""));
+		reply_foreign(c, h);
 		return true;
 	}
 	return false;
@@ -421,8 +420,11 @@ proxy_may(struct client *c, const struct http_head *h,
 		return false;
 	default:
 		reply_error(c, h, 403, (who->scopes & SCOPE_APPS) == 0 ?
-		    SL("You may not open apps") : SL("This app is for named "
-		    "people, and you are not one of them"), SL(""));
+		    SL("You may look at the dashboard, but not open apps. An "
+		    "admin of this relay can change your role.") :
+		    SL("This app is for named people, and you are not one of "
+		    "them. An admin of this relay can add you, under "
+		    "Access."), SL(""));
 		return false;
 	}
 }
@@ -781,7 +783,9 @@ proxy_end_session(struct client *c)
 {
 	LOGF(c->r->log, LOG_INFO, "relay", "session ended",
 	    log_u("conn", pool_index(&c->r->clients, c)));
-	if (c->state == CLIENT_WS && c->ws_code == 0)
+	if (c->state == CLIENT_LIVE)
+		live_end(c);
+	else if (c->state == CLIENT_WS && c->ws_code == 0)
 		proxy_end_ws(c, WS_CODE_POLICY, SL("session ended"));
 	else
 		client_close(c, true);

@@ -41,6 +41,9 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	r->fields = arena_take(a, sizeof *r->fields * HTTP_FIELDS_MAX, 16);
 	r->cache = arena_take(a, sizeof *r->cache * SESSIONS_CACHED, 16);
 	r->access = arena_take(a, sizeof *r->access * ACCESS_CACHED, 16);
+	r->live = arena_take(a, sizeof *r->live * LIVE_MAX, 16);
+	r->npast = 2 * plan->remotes;
+	r->past = arena_take(a, sizeof *r->past * r->npast, 16);
 	r->codes = arena_take(a, sizeof *r->codes * CODES_MAX, 16);
 	r->buckets = arena_take(a, sizeof *r->buckets * BUCKETS, 16);
 	r->kept = arena_take(a, sizeof *r->kept * AGENT_NAMES_MAX, 16);
@@ -270,6 +273,7 @@ relay_step(struct relay *r, const struct io *io)
 	run_timers(r);
 	due = min_u64(due, stop_step(r));
 	due = min_u64(due, run_remotes(r));
+	due = min_u64(due, live_step(r));
 	if (auth_recheck(r))
 		due = min_u64(due, io->now_ms + ACCEPT_AGAIN_MS);
 	if (r->kept_changed && !r->held)

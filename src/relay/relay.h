@@ -73,6 +73,9 @@ struct relay_cfg {
 	uint64_t session_ttl_s;
 	uint64_t hash_seed;             /* random */
 	struct slice version;
+	/* The settings for GET /api/settings: a JSON array, without secrets;
+	 * or empty. */
+	struct slice settings_json;
 	/* It goes on for a process whose agents are on their way here; whose
 	 * main site served this app because it came first (or empty). */
 	bool succeeds;

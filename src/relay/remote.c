@@ -148,6 +148,8 @@ remote_make(struct client *c)
 	l->r = r;
 	l->peer = c->peer;
 	l->credential = r->verdict->credential;
+	name_set(&l->may, slice_of(r->verdict->user, r->verdict->user_n));
+	l->expires_s = r->verdict->expires_s;
 	if (tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK ||
 	    (resume_use_spare(r) &&
 	    tunnel_init(&l->t, &cfg, r->io->now_ms) == E_OK))
@@ -247,6 +249,18 @@ remote_owner(const struct relay *r, struct slice name)
 			found = l;
 	}
 	return found;
+}
+
+/* Does the name belong to it, as far as tokens go? One that is made for this
+ * very name takes it from any other. */
+static bool
+remote_may_name(const struct remote *l)
+{
+	const struct remote *o = remote_owner(l->r, name_slice(&l->name));
+
+	if (l->may.n > 0)
+		return slice_eq(name_slice(&l->may), name_slice(&l->name));
+	return o == NULL || o->credential == l->credential;
 }
 
 /* May this session's process have the name? */
@@ -470,6 +484,8 @@ remote_hello(void *owner, struct slice json)
 	l->start = hello.start;
 	if (!remote_set_apps(l, &hello)) {
 		tunnel_close(&l->t, CLOSE_PROTOCOL);
+	} else if (!remote_may_name(l)) {
+		remote_refuse(l, SL("name"));
 	} else if (hello.resume) {
 		remote_set_public(l);
 		resume_asked(l, &hello);
@@ -526,6 +542,7 @@ remote_confirmed(void *owner)
 	remote_to(l, REMOTE_CURRENT);
 	kept_set_tunnel_id(r, name_slice(&l->name),
 	    name_slice(&l->tunnel_id));
+	status_log(r, &l->name, PAST_CONNECTED, NULL);
 	LOGF(r->log, LOG_INFO, "relay", "agent connected",
 	    log_s("agent", name_slice(&l->name)),
 	    log_u("apps", l->napps));
@@ -660,6 +677,8 @@ remote_lost(struct remote *l, const char *why)
 		return;
 	l->dead = true;
 	l->r->wake = true;
+	if (l->seq > 0 && remote_current(l->r, name_slice(&l->name)) == NULL)
+		status_log(l->r, &l->name, PAST_GONE, why);
 	LOGF(l->r->log, LOG_INFO, "relay", "agent gone",
 	    log_s("agent", name_slice(&l->name)), log_c("why", why),
 	    log_u("close_code", tunnel_close_code(&l->t)));
@@ -758,6 +777,17 @@ remote_input(struct remote *l)
 		remote_read(l);
 }
 
+/* When its token ends. */
+static uint64_t
+remote_until_ms(const struct remote *l)
+{
+	const struct io *io = l->r->io;
+	uint64_t end_ms = l->expires_s * 1000;
+
+	return l->expires_s == 0 ? TIMER_NEVER : io->now_ms + end_ms -
+	    min_u64(end_ms, io->wall_ms);
+}
+
 /* What is due, and what its socket takes. */
 static void
 remote_go_on(struct remote *l)
@@ -765,6 +795,8 @@ remote_go_on(struct remote *l)
 	struct relay *r = l->r;
 	uint64_t due;
 
+	if (remote_until_ms(l) <= r->io->now_ms && l->state != REMOTE_CLOSING)
+		remote_end(l, CLOSE_REFUSED);
 	/* A dead peer is told nothing; one that was too slow is. */
 	if (tunnel_step(&l->t, r->io->now_ms, &due) == E_TIMEOUT &&
 	    !tunnel_wants(&l->t, r->io->now_ms) && !remote_parked(l))
@@ -798,8 +830,11 @@ remote_turn(struct remote *l)
 		if (l->rd || (l->wr && tunnel_wants(&l->t, r->io->now_ms)))
 			return r->io->now_ms;
 		tunnel_step(&l->t, r->io->now_ms, &due);
-		return l->state == REMOTE_CLOSING ? l->close_ms : due;
+		return l->state == REMOTE_CLOSING ? l->close_ms :
+		    min_u64(due, remote_until_ms(l));
 	}
+	r->past_in += tunnel_stats(&l->t).bytes_in;
+	r->past_out += tunnel_stats(&l->t).bytes_out;
 	tunnel_free(&l->t, RESET_NONE);
 	if (l->fd >= 0)
 		r->io->ops->close(r->io->ctx, l->fd, false);

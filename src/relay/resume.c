@@ -36,6 +36,7 @@ resume_park(struct remote *l, const char *why, bool abort)
 	peer_drop(r, l->by_addr);
 	l->by_addr = NULL;
 	l->parked_ms = r->io->now_ms;
+	status_log(r, &l->name, PAST_CUT, why);
 	LOGF(r->log, LOG_INFO, "relay", "cut",
 	    log_s("agent", name_slice(&l->name)), log_c("why", why),
 	    log_u("streams", tunnel_stats(&l->t).streams));
@@ -161,6 +162,7 @@ resume_take(struct remote *l)
 	} else if (!moved) {
 		resume_park(o, "connection broke", true);
 	} else {
+		status_log(r, &o->name, PAST_RESUMED, NULL);
 		LOGF(r->log, LOG_INFO, "relay", "resumed",
 		    log_s("agent", name_slice(&o->name)),
 		    log_u("in_ms", since_ms));

@@ -97,8 +97,8 @@ put_request_field(struct buf *b, const struct http_head *h,
 	}
 }
 
-static struct slice
-role_name(unsigned role)
+struct slice
+rewrite_role(unsigned role)
 {
 	return role == ROLE_ADMIN ? SL("admin") : role == ROLE_MEMBER ?
 	    SL("member") : SL("viewer");
@@ -129,7 +129,7 @@ put_client(struct buf *b, const struct rewrite *w)
 		http_put_field(b, SL("X-Forwarded-User"),
 		    name_slice(&w->session->user));
 		http_put_field(b, SL("X-Forwarded-Groups"),
-		    role_name(w->session->role));
+		    rewrite_role(w->session->role));
 	}
 }
 

@@ -107,6 +107,7 @@ static void
 begin_draining(struct relay *r)
 {
 	r->phase = STOP_DRAINING;
+	live_end_all(r);
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		struct remote *l = pool_at(&r->remotes, i);
 

@@ -18,6 +18,10 @@ static struct fake {
 	const char *may;        /* who may open every app, while rules > 0 */
 	unsigned scopes;        /* of the token adit_pTEST */
 	bool full;
+	/* The agents' next token: which one, for which name, until when. */
+	uint32_t credential;
+	const char *agent;
+	uint64_t agent_until_s;
 	/* Operations: what was asked last, and what is answered. */
 	char op[ASK_TEXT_MAX + 1], by[ASK_BY_MAX + 1], from[64], device[100];
 	char site[100];
@@ -169,6 +173,11 @@ fake_answer(struct rig *rig, const struct ask *q, struct answer *a)
 	case ASK_BEARER:
 		a->result = fake_bearer(q, a);
 		return true;
+	case ASK_TOKEN:
+		a->credential = fake.credential;
+		FAKE_GIVE(a, user, fake.agent);
+		a->expires_s = fake.agent_until_s;
+		return true;
 	case ASK_ACCESS:
 		fake.accesses++;
 		a->result = fake_session(&who, q->by, q->by_n, 0) &&
@@ -216,7 +225,8 @@ fake_start(void)
 		{ "ann", "password-ann", ROLE_ADMIN },
 		{ "mem", "password-mem", ROLE_MEMBER },
 		{ "vic", "password-vic", ROLE_VIEWER } },
-		.may = "", .status = 200, .json = "{}" };
+		.may = "", .status = 200, .json = "{}",
+		.credential = KEEPER_SHARED_TOKEN, .agent = "" };
 	g.keeper_hook = fake_answer;
 	rig_start(&g);
 	relay_set_mode(g.r, SL("accounts"));

@@ -821,7 +821,9 @@ no_login_means_no_login(void **state)
 	web = ag_up(&g, A1, "mac");
 	c = cl_new(&g, C1, NULL);
 	assert_int_equal(get(c, RIG_MAIN, "/_adit/", ""), 200);
-	assert_true(cl_body_has(c, "asks nobody to log in"));
+	assert_int_equal(get(c, RIG_MAIN, "/_adit/api/me", ""), 200);
+	assert_true(cl_body_has(c, "\"mode\":\"none\""));
+	assert_int_equal(get(c, RIG_MAIN, "/_adit/api/people", ""), 403);
 	assert_int_equal(get(c, RIG_MAIN, "/_adit/login", ""), 303);
 	assert_int_equal(post(c, RIG_MAIN, LOGIN, "", "{}"), 200);
 	/* Another site's page still may not post. */

@@ -3,6 +3,7 @@
  */
 #include <sys/mman.h>
 
+#include "base/asset.h"
 #include "relay_test.h"
 
 static unsigned
@@ -79,6 +80,45 @@ an_asset_is_kept_by_browsers(void **state)
 	assert_int_equal(get(c, "/_adit/assets/adit.css", tag), 304);
 	assert_int_equal(c->body.n, 0);
 	assert_false(cl_head_has(c, "Content-Length"));
+	assert_false(cl_head_has(c, "Content-Encoding"));
+	/* Under its version's address, and no other, it is kept for ever. */
+	assert_true(cl_head_has(c, "Cache-Control: no-cache\r\n"));
+	snprintf(tag, sizeof tag, "/_adit/assets/adit.css?v=%.*s",
+	    (int)assets_version.n, (const char *)assets_version.p);
+	assert_int_equal(get(c, tag, ""), 200);
+	assert_true(cl_head_has(c, "immutable\r\n"));
+	strcat(tag, "0");
+	assert_int_equal(get(c, tag, ""), 200);
+	assert_true(cl_head_has(c, "Cache-Control: no-cache\r\n"));
+	rig_close(&g);
+}
+
+static void
+an_asset_is_sent_packed_or_not_at_all(void **state)
+{
+	static const struct { const char *fields; unsigned want; } rows[] = {
+		{ "", 200 }, { "Accept-Encoding: gzip\r\n", 200 },
+		{ "Accept-Encoding: br, GZIP;q=0.5\r\n", 200 },
+		{ "Accept-Encoding: br\r\nAccept-Encoding: *\r\n", 200 },
+		{ "Accept-Encoding: identity\r\n", 406 },
+		{ "Accept-Encoding: gzip;q=0, br\r\n", 406 },
+		{ "Accept-Encoding: gzip; q=0.0\r\n", 406 },
+		{ "Accept-Encoding:\r\n", 406 },
+	};
+	struct cl *c;
+
+	(void)state;
+	begin_dashboard();
+	rig_start(&g);
+	c = cl_new(&g, C1, NULL);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_int_equal(get(c, "/_adit/assets/adit.css",
+		    rows[i].fields), rows[i].want);
+		assert_int_equal(cl_head_has(c, "Content-Encoding: gzip\r\n"),
+		    rows[i].want == 200);
+		assert_int_equal(memcmp(c->body.p, "\x1f\x8b", 2) == 0,
+		    rows[i].want == 200);
+	}
 	rig_close(&g);
 }
 
@@ -105,7 +145,7 @@ a_login_may_wait_for_100(void **state)
 }
 
 static void
-the_dashboard_lists_what_is_there(void **state)
+the_status_lists_what_is_there(void **state)
 {
 	struct cl *c;
 
@@ -117,17 +157,13 @@ the_dashboard_lists_what_is_there(void **state)
 	c = cl_new(&g, C1, NULL);
 	assert_int_equal(cl_ask(c, req("GET /", "Accept: text/html\r\n")),
 	    200);
-	assert_true(cl_body_has(c, "adit agent --relay http://" RIG_MAIN));
+	assert_true(cl_head_has(c, "Content-Encoding: gzip\r\n"));
+	assert_true(cl_head_has(c, "Cache-Control: no-store\r\n"));
 	ag_up(&g, A1, "mac");
 	ag_up(&g, A2, "lab");
-	assert_int_equal(cl_ask(c, req("GET /", "Accept: text/html\r\n")),
-	    200);
-	assert_true(cl_body_has(c, "<h2>mac</h2>"));
-	assert_true(cl_body_has(c, "<h2>lab</h2>"));
-	assert_true(cl_body_has(c, "href=\"http://" RIG_IP ":4100/\""));
-	assert_true(cl_body_has(c, "no address"));
 	assert_int_equal(cl_ask(c, req("GET /api/relay/status", "")), 200);
 	assert_true(cl_body_has(c, "\"name\":\"mac\""));
+	assert_true(cl_body_has(c, "\"name\":\"lab\""));
 	assert_true(cl_body_has(c, "\"url\":\"http://" RIG_IP ":4100/\""));
 	assert_true(cl_body_has(c, "\"tunnelConnected\":true"));
 	rig_close(&g);
@@ -326,8 +362,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(short_names_and_long),
 		cmocka_unit_test(an_asset_is_kept_by_browsers),
+		cmocka_unit_test(an_asset_is_sent_packed_or_not_at_all),
 		cmocka_unit_test(a_login_may_wait_for_100),
-		cmocka_unit_test(the_dashboard_lists_what_is_there),
+		cmocka_unit_test(the_status_lists_what_is_there),
 		cmocka_unit_test(nothing_of_a_request_is_shown_unescaped),
 		cmocka_unit_test(http_is_sent_to_https),
 		cmocka_unit_test(kept_state),

@@ -374,6 +374,301 @@ an_agents_token_is_removed(void **state)
 	rig_close(&g);
 }
 
+static void
+agents_have_the_names_of_their_tokens(void **state)
+{
+	struct ag *a;
+
+	(void)state;
+	begin_people("web");
+	/* A token for one name is for no other, */
+	fake.credential = 20;
+	fake.agent = "pi";
+	a = ag_new(&g, A2, "lab");
+	ag_dial(a);
+	rig_settle(&g);
+	assert_string_equal(a->code, "name");
+	a = ag_up(&g, A2, "pi");
+	assert_true(a->confirmed);
+	/* another token may not have a name that is there, */
+	fake.credential = 21;
+	fake.agent = "";
+	a = ag_new(&g, A2, "mac");
+	ag_dial(a);
+	rig_settle(&g);
+	assert_string_equal(a->code, "name");
+	assert_int_equal(web->close_code, 0);
+	/* but the one that is made for it takes it. */
+	fake.agent = "mac";
+	a = ag_up(&g, A2, "mac");
+	assert_true(a->confirmed);
+	assert_int_equal(web->close_code, CLOSE_REPLACED);
+	rig_close(&g);
+}
+
+static void
+an_agents_tunnel_ends_with_its_token(void **state)
+{
+	struct ag *a;
+
+	(void)state;
+	begin_people("web");
+	fake.agent_until_s = world_io(g.host)->wall_ms / 1000 + 100;
+	a = ag_up(&g, A2, "pi");
+	rig_run(&g, 90 * 1000);
+	assert_true(a->confirmed);
+	assert_int_equal(a->close_code, 0);
+	rig_run(&g, 11 * 1000);
+	assert_int_equal(a->close_code, CLOSE_REFUSED);
+	assert_int_equal(web->close_code, 0);
+	rig_close(&g);
+}
+
+/* ---- operations ------------------------ */
+
+#define JSON "Content-Type: application/json\r\n"
+
+static unsigned
+op_post(struct cl *c, const char *path, const char *fields, const char *body)
+{
+	char line[200], all[3000];
+
+	snprintf(line, sizeof line, "POST %s", path);
+	snprintf(all, sizeof all, JSON "%s", fields);
+	return send_to(c, line, all, body);
+}
+
+static void
+operations_go_to_the_keeper_as_they_are(void **state)
+{
+	static const struct { const char *path, *body, *op; } rows[] = {
+		{ "/api/tokens", NULL, "{\"op\":\"tokens.list\"}" },
+		{ "/api/people", NULL, "{\"op\":\"people.list\"}" },
+		{ "/_adit/api/sessions?all=1&after=ab%22c", NULL,
+		    "{\"op\":\"sessions.list\",\"after\":\"ab\\\"c\","
+		    "\"all\":true}" },
+		{ "/api/audit?after=7", NULL,
+		    "{\"op\":\"audit.list\",\"after\":\"7\"}" },
+		{ "/api/people/role", "{ \"user\" : \"x\", \"r\":[1, 2]}",
+		    "{\"op\":\"people.role\",\"user\":\"x\",\"r\":[1, 2]}" },
+		{ "/api/invites/new", "{}", "{\"op\":\"invites.new\"}" },
+		{ "/api/me/password", "{\"old\":\"\\u0061\"}",
+		    "{\"op\":\"me.password\",\"old\":\"\\u0061\"}" },
+	};
+	const char *ann;
+	struct cl *c;
+
+	(void)state;
+	begin_people("dashboard");
+	c = cl_new(&g, C1, NULL);
+	ann = fake_cookie(ANN);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		fake.status = i % 2 == 0 ? 200 : 409;
+		fake.json = "{\"rows\":[]}";
+		assert_int_equal(rows[i].body == NULL ?
+		    get(c, rows[i].path, ann) :
+		    op_post(c, rows[i].path, ann, rows[i].body), fake.status);
+		assert_string_equal(fake.op, rows[i].op);
+		assert_string_equal(fake.by, "JWT.session-0");
+		assert_string_equal(fake.from, C1);
+		assert_string_equal(fake.site, "main");
+		assert_string_equal(c->body.p, "{\"rows\":[]}");
+		assert_true(cl_head_has(c, "Cache-Control: no-store\r\n"));
+	}
+	fake.scopes = SCOPE_ADMIN;
+	assert_int_equal(get(c, "/api/people", BEARER), 200);
+	assert_string_equal(fake.by, "adit_pTEST");
+	rig_close(&g);
+}
+
+static void
+operations_that_are_refused(void **state)
+{
+	static const struct {
+		const char *line, *fields, *body; unsigned want;
+	} rows[] = {
+		{ "GET /api/nothing", "", "", 404 },
+		{ "GET /api/people.list", "", "", 404 },
+		{ "GET /api/people/list", "", "", 404 },
+		{ "POST /api/people", JSON, "{}", 405 },
+		{ "GET /api/people/add", "", "", 405 },
+		{ "PUT /api/people/add", JSON, "{}", 405 },
+		{ "POST /api/rotate", JSON, "{}", 404 },
+		{ "POST /api/people/add", "", "{}", 415 },
+		{ "POST /api/people/add", "Content-Type: text/plain\r\n", "{}",
+		    415 },
+		{ "POST /api/people/add", FORM, "user=x", 415 },
+		{ "POST /api/people/add", JSON, "", 400 },
+		{ "POST /api/people/add", JSON, "[]", 400 },
+		{ "POST /api/people/add", JSON, "{\"op\":\"me\"}", 400 },
+		{ "POST /api/people/add", JSON, "{\"\\u006fp\":1}", 400 },
+		{ "POST /api/people/add", JSON, "{\"a\":1,\"a\":2}", 400 },
+		{ "POST /api/people/add", JSON, "{\"a\":{\"b\":[[1]]}}",
+		    400 },
+		{ "POST /api/people/add", JSON "Origin: http://evil.test\r\n",
+		    "{}", 403 },
+		{ "POST /api/people/add", JSON
+		    "Sec-Fetch-Site: cross-site\r\n", "{}", 403 },
+		{ "POST /api/people/add", JSON
+		    "Sec-Fetch-Site: same-site\r\n", "{}", 403 },
+		{ "POST /api/people/add", JSON "Origin: null\r\n", "{}", 403 },
+		{ "GET /api/audit?after=%zz", "", "", 400 },
+	};
+	char body[3000], fields[300];
+	const char *ann;
+	struct cl *c;
+
+	(void)state;
+	begin_people("dashboard");
+	ann = fake_cookie(ANN);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		c = cl_new(&g, C1, NULL);
+		snprintf(fields, sizeof fields, "%s%s", rows[i].fields, ann);
+		assert_int_equal(send_to(c, rows[i].line, fields,
+		    rows[i].body), rows[i].want);
+		assert_true(cl_body_has(c, "{\"error\":"));
+		cl_close(c, false);
+	}
+	c = cl_new(&g, C1, NULL);
+	/* Longer than a question can be. */
+	snprintf(body, sizeof body, "{\"a\":\"%02040d\"}", 0);
+	assert_int_equal(op_post(c, "/api/people/add", ann, body), 400);
+	/* Nobody, and two cookies are nobody. */
+	assert_int_equal(op_post(c, "/api/people/add", "", "{}"), 401);
+	assert_int_equal(get(c, "/api/people", "Cookie: adit=JWT.session-0; "
+	    "adit=JWT.session-0\r\n"), 401);
+	assert_int_equal(fake.ops, 0);
+	/* What the keeper says goes out only as a status of HTTP. */
+	fake.status = 7;
+	assert_int_equal(get(c, "/api/people", ann), 500);
+	/* Who one is the relay knows by itself. */
+	assert_int_equal(get(c, "/api/me", ann), 200);
+	assert_string_equal(c->body.p, "{\"user\":\"ann\",\"role\":\"admin\""
+	    ",\"mode\":\"accounts\"}");
+	rig_close(&g);
+}
+
+/* An app that shares the site does nothing for the admins who visit it. */
+static void
+a_shared_site_changes_no_rights(void **state)
+{
+	static const char *const refused[] = {
+		"people/add", "people/role", "people/remove", "people/reset",
+		"invites/new", "invites/revoke", "tokens/new",
+		"tokens/revoke", "access/set",
+	};
+	static const char *const done[] = {
+		"me/password", "sessions/revoke", "invite/look",
+	};
+	const char *ann;
+	struct cl *c;
+	char path[80];
+
+	(void)state;
+	begin_people("web");
+	c = cl_new(&g, C1, NULL);
+	ann = fake_cookie(ANN);
+	for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		snprintf(path, sizeof path, "/_adit/api/%s", refused[i]);
+		assert_int_equal(op_post(c, path, ann, "{}"), 403);
+		assert_true(cl_body_has(c, "command line"));
+	}
+	assert_int_equal(fake.ops, 0);
+	for (size_t i = 0; i < sizeof done / sizeof done[0]; i++) {
+		snprintf(path, sizeof path, "/_adit/api/%s", done[i]);
+		assert_int_equal(op_post(c, path, ann, "{}"), 200);
+	}
+	assert_int_equal(get(c, "/_adit/api/people", ann), 200);
+	assert_int_equal(fake.ops, 4);
+	/* Their short names are the app's there. */
+	cl_put(c, "GET /api/people HTTP/1.1\r\n" HOST);
+	cl_put(c, ann);
+	cl_put(c, "\r\n");
+	assert_true(as_has(asked(1), "GET /api/people "));
+	rig_close(&g);
+}
+
+static void
+the_first_account(void **state)
+{
+	static const struct { const char *path; unsigned want; } rows[] = {
+		{ "/", 303 }, { "/x", 303 }, { "/_adit/login", 303 },
+		{ "/_adit/setup", 200 }, { "/_adit/assets/adit.css", 200 },
+		{ "/health", 303 }, { "/_adit/health", 200 },
+		{ "/_adit/api/relay/status", 303 },
+	};
+	struct cl *c;
+
+	(void)state;
+	begin_people("web");
+	fake_note(NOTE_MODE, "", "", 0, 0, "setup");
+	c = cl_new(&g, C1, NULL);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_int_equal(get(c, rows[i].path, NAVIGATE),
+		    rows[i].want);
+		if (rows[i].want == 303)
+			assert_true(cl_head_has(c,
+			    "Location: /_adit/setup\r\n"));
+	}
+	assert_int_equal(get(c, "/x", ""), 403);
+	assert_int_equal(get(c, "/_adit/api/me", fake_cookie(ANN)), 403);
+	assert_int_equal(op_post(c, "/_adit/api/invite/accept", "", "{}"),
+	    403);
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(op_post(c, "/_adit/api/auth/login", "", "{}"), 403);
+	assert_int_equal(fake.ops, 0);
+	c = cl_new(&g, C1, NULL);
+	fake.status = 403;
+	fake.json = "{\"error\":\"The code is not right\"}";
+	assert_int_equal(op_post(c, "/_adit/api/setup", "", "{\"code\":\"x\""
+	    "}"), 403);
+	assert_string_equal(c->body.p, fake.json);
+	assert_false(cl_head_has(c, "Set-Cookie"));
+	/* The right code: whoever has it is logged in. */
+	fake.status = 200;
+	fake.op_user = "ann";
+	assert_int_equal(op_post(c, "/_adit/api/setup",
+	    "User-Agent: Lynx/2.9\r\n", "{\"code\":\"y\",\"user\":\"ann\","
+	    "\"password\":\"password-ann\"}"), 200);
+	assert_string_equal(fake.op, "{\"op\":\"setup\",\"code\":\"y\","
+	    "\"user\":\"ann\",\"password\":\"password-ann\"}");
+	assert_string_equal(fake.by, "");
+	assert_string_equal(fake.device, "Lynx/2.9");
+	assert_true(cl_head_has(c, "Set-Cookie: adit=JWT.session-"));
+	assert_true(cl_head_has(c, "Set-Cookie: adit-device="));
+	fake_note(NOTE_MODE, "", "", 0, 0, "accounts");
+	assert_int_equal(get(c, "/_adit/setup", NAVIGATE), 303);
+	assert_true(cl_head_has(c, "Location: /_adit/\r\n"));
+	assert_int_equal(get(c, "/_adit/api/me", fake_cookie(ANN)), 200);
+	/* An invitation likewise. */
+	fake.op_user = "mem";
+	assert_int_equal(op_post(c, "/_adit/api/invite/accept", "",
+	    "{\"secret\":\"s\"}"), 200);
+	assert_true(cl_head_has(c, "Set-Cookie: adit=JWT.session-"));
+	rig_close(&g);
+}
+
+static void
+an_apps_site_has_no_operations(void **state)
+{
+	struct cl *c;
+
+	(void)state;
+	begin();
+	g.cfg.app_domain = SL("apps.test");
+	g.cfg.domain = SL("relay.test");
+	fake_start();
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(cl_ask(c, "GET /_adit/api/people HTTP/1.1\r\n"
+	    "Host: web.apps.test\r\nCookie: adit=JWT.session-0\r\n\r\n"),
+	    404);
+	assert_int_equal(cl_ask(c, "GET /_adit/api/events HTTP/1.1\r\n"
+	    "Host: web.apps.test\r\nCookie: adit=JWT.session-0\r\n\r\n"),
+	    404);
+	assert_int_equal(fake.ops, 0);
+	rig_close(&g);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int
@@ -387,6 +682,13 @@ main(void)
 		T(what_runs_ends_with_its_session),
 		T(a_verdict_is_forgotten_when_it_changes),
 		T(an_agents_token_is_removed),
+		T(agents_have_the_names_of_their_tokens),
+		T(an_agents_tunnel_ends_with_its_token),
+		T(operations_go_to_the_keeper_as_they_are),
+		T(operations_that_are_refused),
+		T(a_shared_site_changes_no_rights),
+		T(the_first_account),
+		T(an_apps_site_has_no_operations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
