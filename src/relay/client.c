@@ -732,6 +732,8 @@ client_patience(const struct client *c)
 
 	switch (c->state) {
 	case CLIENT_IDLE:
+		if (c->out.n > 0)
+			return cfg->progress_ms;
 		return c->r->stopping ? SETTLE_MS : c->served ? cfg->idle_ms :
 		    cfg->head_ms;
 	case CLIENT_LINGER:
@@ -822,7 +824,7 @@ client_expire(struct client *c)
 		c->keep = false;
 		answer_fail(c, 504, SL("The app did not answer in time"));
 	} else {
-		client_close(c, c->state != CLIENT_IDLE);
+		client_close(c, c->state != CLIENT_IDLE || c->out.n > 0);
 	}
 }
 

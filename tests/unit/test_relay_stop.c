@@ -218,6 +218,38 @@ a_request_that_is_here_is_served(void **state)
 	rig_close(&g);
 }
 
+/* An answer whose app is done with it, but not its reader. */
+static void
+an_answer_that_still_leaves_is_not_cut(void **state)
+{
+	enum { BYTES = 290000 };
+	static char body[BYTES];
+	struct cl *c;
+	struct as *s;
+
+	(void)state;
+	begin_web();
+	web->app = ends_back;
+	memset(body, 'x', sizeof body);
+	c = cl_new(&g, C1, NULL);
+	c->hold = true;
+	cl_put(c, req("GET /", ""));
+	s = asked(1);
+	as_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 290000\r\n\r\n");
+	as_sayn(s, body, sizeof body);
+	rig_run(&g, 1000);
+	assert_true(rig_held(&g) > 0);
+	stop();
+	rig_run(&g, SETTLE_MS + 1000);
+	assert_false(c->eof || relay_stopped(g.r));
+	c->hold = false;
+	rig_run(&g, 1000);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(c->body.n, BYTES);
+	assert_true(c->eof && !c->broken && relay_stopped(g.r));
+	rig_close(&g);
+}
+
 /* ---- a takeover ---- */
 
 static void
@@ -412,6 +444,7 @@ main(void)
 		cmocka_unit_test(a_connection_without_a_request_is_let_speak),
 		cmocka_unit_test(a_silent_connection_holds_it_up_for_a_second),
 		cmocka_unit_test(a_request_that_is_here_is_served),
+		cmocka_unit_test(an_answer_that_still_leaves_is_not_cut),
 		cmocka_unit_test(one_that_is_held_writes_nothing_and_goes_on),
 		cmocka_unit_test(one_that_leaves_sends_its_agents_away),
 		cmocka_unit_test(requests_wait_for_agents_after_a_takeover),
