@@ -520,7 +520,8 @@ remote_succeed(struct remote *l)
 		else if (o->state == REMOTE_CURRENT ||
 		    (o->state == REMOTE_DRAINING && !same) ||
 		    (o->state == REMOTE_PROVISIONAL &&
-		    o->welcomed < l->welcomed))
+		    o->welcomed < l->welcomed &&
+		    (same || l->start || !o->start)))
 			remote_end(o, same ? CLOSE_DONE : CLOSE_REPLACED);
 	}
 }

@@ -228,6 +228,33 @@ a_confirmation_ends_only_earlier_welcomes(void **state)
 	rig_close(&g);
 }
 
+/* Its session expired, it comes back a moment after another was started. */
+static void
+who_came_back_does_not_outrun_a_new_process(void **state)
+{
+	struct ag *new, *back;
+
+	(void)state;
+	begin_plain();
+	rig_start(&g);
+	new = ag_new(&g, A1, "mac");
+	back = ag_new(&g, A2, "mac");
+	back->hello.start = false;
+	new->hold_welcome = back->hold_welcome = true;
+	ag_dial(new);
+	rig_settle(&g);
+	ag_dial(back);
+	rig_settle(&g);
+	ag_confirm(back);
+	rig_settle(&g);
+	assert_true(back->confirmed && new->fd >= 0);
+	ag_confirm(new);
+	rig_settle(&g);
+	assert_true(new->confirmed && new->fd >= 0);
+	assert_int_equal(back->close_code, 4002);
+	rig_close(&g);
+}
+
 /* Its welcome was lost on the way: the agent says hello again. */
 static void
 a_lost_welcome_harms_nothing(void **state)
@@ -500,6 +527,7 @@ main(void)
 		cmocka_unit_test(nothing_changes_before_the_confirmation),
 		cmocka_unit_test(who_slept_does_not_evict_its_successor),
 		cmocka_unit_test(a_confirmation_ends_only_earlier_welcomes),
+		cmocka_unit_test(who_came_back_does_not_outrun_a_new_process),
 		cmocka_unit_test(a_lost_welcome_harms_nothing),
 		cmocka_unit_test(names_of_apps),
 		cmocka_unit_test(what_survives_a_restart),
