@@ -269,6 +269,13 @@ $(BUILD)/sim/gen/%.o: $(BUILD)/gen/%.c Makefile
 	$(call say,sim $<)
 	$(Q)$(SIM_FLAGS) -c -o $@ $<
 
+# net/data.c once more, on the virtual disk.
+SIM_OWN   += $(BUILD)/sim/disk_data.o
+$(BUILD)/sim/disk_data.o: src/net/data.c tests/sim/disk_posix.h Makefile
+	@mkdir -p $(@D)
+	$(call say,sim $< on the virtual disk)
+	$(Q)$(SIM_FLAGS) -include tests/sim/disk_posix.h -c -o $@ $<
+
 $(BUILD)/sim/libadit.a: $(SIM_OBJ)
 	@rm -f $@
 	@ar rcs $@ $(SIM_OBJ)

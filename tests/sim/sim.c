@@ -23,17 +23,18 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "disk.h"
 #include "rig.h"
 
 enum {
-	PEACE_MS = 1000, CALM_MS = 5000, SEEDS_MOST = 1 << 20,
+	PEACE_MS = 1000, CALM_MS = 4000, SEEDS_MOST = 1 << 20,
 	PLANT_SEEDS = 40,               /* within so many each is caught */
 	GRACE_MS_SHORT = 5000,
+	SEED_S = 20,                    /* a seed that takes longer hangs */
 };
 
 struct sim sim;
 struct result *result;
-static char gone_cookie[2048];          /* of a session that was ended */
 
 /* ---- small things ---- */
 
@@ -243,6 +244,8 @@ begin(struct rig *g)
 	sim.grace_ms = sim_chance(800) ? GRACE_MS : GRACE_MS_SHORT;
 	g->quiet = !sim.trace;
 	world_log_show(sim.w, sim.trace);
+	disk_begin(g->host);
+	g->cfg.drain_ms = 3000 + (uint32_t)sim_below(10000);
 	g->check_each = 16;
 	g->keeper_files = true;
 	g->cfg.root = SL("w1--a1");
@@ -266,10 +269,10 @@ begin(struct rig *g)
 		sim_agent_start(sim.agents[i]);
 	}
 	sim_people_begin();
-	rig_login(g, "198.51.100.98");
-	snprintf(gone_cookie, sizeof gone_cookie, "%s", g->cookie);
-	if (sim_ask("POST /_adit/api/auth/logout", gone_cookie) >= 400)
-		sim_fail("no logout");
+	for (int i = 0; i < LOGOUTS; i++) {
+		rig_login(g, "198.51.100.98");
+		snprintf(sim.gone[i], sizeof sim.gone[i], "%s", g->cookie);
+	}
 	rig_login(g, "198.51.100.98");
 }
 
@@ -280,9 +283,11 @@ check_logins(void)
 
 	if (status != 200)
 		sim_fail("the login is forgotten: %u", status);
-	status = sim_ask("GET /_adit/api/auth/check", gone_cookie);
-	if (status < 300)
-		sim_fail("the ended login is valid again: %u", status);
+	for (int i = 0; i < LOGOUTS; i++) {
+		status = sim_ask("GET /_adit/api/auth/check", sim.gone[i]);
+		if (sim.ended[i] && status < 300)
+			sim_fail("an ended login is valid again: %u", status);
+	}
 }
 
 static void
@@ -345,7 +350,7 @@ run(void)
 		world_close_lost(g.host, 1 + (unsigned)sim_below(10));
 		sim.planted = 1;
 	}
-	end = sim_now() + 2000 + sim_below(sim_chance(850) ? 15000 : 60000);
+	end = sim_now() + 2000 + sim_below(sim_chance(850) ? 12000 : 50000);
 	while (sim_now() < end) {
 		sim_faults_turn();
 		sim_turn();
@@ -372,6 +377,7 @@ run(void)
 	result->errors = sim.errors;
 	result->digest = sim_now() ^ sim_below(UINT64_MAX);
 	rig_close(&g);
+	disk_end();
 }
 
 /* ---- many of them ---- */
@@ -391,7 +397,7 @@ try_seed(uint64_t seed, enum plant plant, bool quiet, uint64_t *us)
 			_exit(2);
 		sim.seed = seed;
 		sim.plant = plant;
-		alarm(300);
+		alarm(SEED_S);
 		run();
 		_exit(0);
 	}

@@ -29,7 +29,7 @@
 #define SIM_RELAY "192.0.2.1"
 
 enum {
-	AGENTS = 3, PEOPLE = 5, HOSTILE = 3, EXCH_MAX = 4096,
+	AGENTS = 3, PEOPLE = 5, HOSTILE = 3, EXCH_MAX = 4096, LOGOUTS = 3,
 	DEADLINE_MS = 150 * 1000,       /* for an exchange to end */
 	PROGRESS_MS = 60 * 1000,        /* the relay's progress_ms */
 	SPOIL_EARLY = 8,                /* answers, and reads no upload */
@@ -43,6 +43,8 @@ enum fault {
 	FAULT_PAUSE, FAULT_AGENT_KILL, FAULT_AGENT_STOP, FAULT_RELAY,
 	FAULT_FATE, FAULT_APP, FAULT_OPS, FAULT_WALL, FAULT_LATENCY,
 	FAULT_ACCEPT, FAULT_KEEPER, FAULT_SAVE, FAULT_PERSON, FAULT_HOSTILE,
+	FAULT_RELAY_STOP, FAULT_RELAY_PAUSE, FAULT_RELAY_OPS, FAULT_SCARCE,
+	FAULT_POWER, FAULT_LOGOUT, FAULT_TWIN,
 	FAULTS,
 };
 
@@ -96,6 +98,9 @@ struct sim {
 	size_t nagents;
 	struct blame relay;             /* everybody's */
 	struct blame away;              /* it could not be reached */
+	struct blame ahead;             /* its clock was, by more than a day */
+	char gone[LOGOUTS][2048];       /* cookies of sessions to be ended, */
+	bool ended[LOGOUTS];            /* and those that were */
 	struct exch exchs[EXCH_MAX];
 	unsigned nexchs, done, errors;
 	bool calm;                      /* no new exchanges */
@@ -145,6 +150,11 @@ void sim_faults_heal(bool all);
 bool sim_has_fault(enum fault f);
 /* Until when nobody reaches the relay; 0: it can be reached. */
 uint64_t sim_fate_ms(void);
+/* The relay is suspended, or was a moment ago; is about to stop. */
+bool sim_relay_sleeps(void);
+bool sim_relay_stops(void);
+/* The relay's clock is more than a day ahead. */
+bool sim_clock_ahead(void);
 
 /* ---- invariants ---- */
 
@@ -163,6 +173,8 @@ void sim_agent_kill(struct sim_agent *a);
 void sim_agent_stop(struct sim_agent *a, bool for_good);
 bool sim_agent_runs(const struct sim_agent *a);
 bool sim_agent_served(const struct sim_agent *a);
+/* Another process of that name starts beside it; then it must end. */
+void sim_agent_twin(size_t i);
 /* Suspended: it sees nothing. */
 void sim_agent_sleep(struct sim_agent *a, bool on);
 bool sim_agent_sleeps(const struct sim_agent *a);

@@ -20,6 +20,7 @@
 #include "tunnel/engine.h"
 
 enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000,
+	REPLACED_MS = 60000,    /* within so long a predecessor ends */
 	OPEN_MS = 2000,         /* within so long a request is at the app */
 	TURN_MS = 1000 };       /* a turn of the simulator is shorter */
 
@@ -40,12 +41,14 @@ struct sim_agent {
 	struct agent_plan plan;
 	struct arena arena;
 	struct agent *agent;            /* NULL: not running */
+	struct sim_agent *old;          /* whose place it takes; NULL: ended */
 	bool stopping, for_good, keeps_id, wrapped, sleeps;
 	uint64_t woke_ms;
 	struct io io;                   /* when wrapped */
 	struct filter filters[FILTERS];
 	uint32_t credit_stream;
 	unsigned steps;
+	uint64_t twin_ms;
 	struct blame blame;
 	/* What stands between it and the relay: since when (0: nothing does),
 	 * until when, when it last lost its connection; and when new requests
@@ -375,18 +378,16 @@ on_step(void *arg, const struct io *io)
 	return due;
 }
 
-struct sim_agent *
-sim_agent_new(size_t i)
+static struct sim_agent *
+agent_make(size_t i, struct world_host *machine)
 {
 	struct sim_agent *a = sim_mem(sizeof *a);
 	struct agent_app *app = &a->cfg.apps[0];
-	char ip[20];
 
 	a->i = i;
 	snprintf(a->name, sizeof a->name, "a%zu", i + 1);
 	snprintf(a->app, sizeof a->app, "w%zu", i + 1);
-	snprintf(ip, sizeof ip, "203.0.113.%zu", i + 1);
-	a->machine = world_host(sim.w, a->name, ip);
+	a->machine = machine;
 	a->host = world_process(a->machine, a->name);
 	a->keeps_id = sim_chance(500);
 	a->wrapped = sim.plant != PLANT_NONE;
@@ -409,6 +410,37 @@ sim_agent_new(size_t i)
 	assert(agent_plan(&a->cfg, &a->plan) == E_OK);
 	a->arena.cap = (size_t)a->plan.bytes;
 	return a;
+}
+
+struct sim_agent *
+sim_agent_new(size_t i)
+{
+	char ip[20], name[4];
+
+	snprintf(name, sizeof name, "a%zu", i + 1);
+	snprintf(ip, sizeof ip, "203.0.113.%zu", i + 1);
+	return agent_make(i, world_host(sim.w, name, ip));
+}
+
+void
+sim_agent_twin(size_t i)
+{
+	struct sim_agent *a = sim.agents[i], *b;
+
+	/* Of two that were never accepted either may be the later one. */
+	if (a->agent == NULL || a->stopping || a->old != NULL || a->sleeps ||
+	    a->agent->start)
+		return;
+	sim_note("fault: a second process of %s", a->name);
+	b = agent_make(i, a->machine);
+	b->old = a;
+	b->twin_ms = sim_now();
+	b->blame = a->blame;
+	blame(&b->blame, sim_now() + TURN_MS);
+	b->refuse_ms = b->refuse_until_ms = sim_now();
+	memcpy(b->id, a->id, sizeof b->id);
+	sim.agents[i] = b;
+	sim_agent_start(b);
 }
 
 void
@@ -465,6 +497,8 @@ sim_agent_sleep(struct sim_agent *a, bool on)
 	a->sleeps = on;
 	a->woke_ms = sim_now();
 	world_pause(a->host, on);
+	if (a->old != NULL)
+		world_pause(a->old->host, on);
 }
 
 bool
@@ -569,7 +603,7 @@ recovered(const struct sim_agent *a)
 	const struct link *l;
 
 	if (sim_now() < a->hinder_until_ms || sim_fate_ms() > 0 ||
-	    !sim_agent_served(a))
+	    sim_relay_stops() || !sim_agent_served(a))
 		return false;
 	l = pool_get(&a->agent->links, a->agent->current);
 	return l->live_ms > max_u64(a->cut_ms, a->hinder_ms) || sim_now() >=
@@ -636,6 +670,16 @@ exited(struct sim_agent *a)
 	struct agent_stats st = agent_stats(a->agent);
 	int code = agent_exit_code(a->agent);
 
+	/* A relay that died knows neither: the first to come has the name. */
+	if (code == 4 && a->old != NULL && sim.relay.ms >= a->twin_ms) {
+		sim_note("%s gives way to its predecessor", a->name);
+		sim.agents[a->i] = a->old;
+		blame(&a->old->blame, sim_now());
+		sim_agent_healed(a->old);
+		a->old = NULL;
+		sim_agent_free(a);
+		return;
+	}
 	if (code != 0 || !a->stopping)
 		sim_fail("%s exits with %d", a->name, code);
 	if (st.streams + st.links + st.blocks_used + st.blocks_reserved > 0 ||
@@ -648,14 +692,38 @@ exited(struct sim_agent *a)
 		a->start_ms = sim_now() + 1 + sim_below(3000);
 }
 
+/* The one before must end, once this one serves, and say why. */
+static void
+old_turn(struct sim_agent *a)
+{
+	struct sim_agent *o = a->old;
+	int code = agent_exit_code(o->agent);
+
+	blame(&a->blame, sim_now());
+	if (code >= 0 && code != 4)
+		sim_fail("%s was replaced and exits with %d", o->name, code);
+	if (code == 4) {
+		sim_note("%s was replaced", o->name);
+		a->old = NULL;
+		sim_agent_free(o);
+	} else if (a->served_ms > 0 && sim_now() > REPLACED_MS +
+	    max_u64(max_u64(a->served_ms, a->healed_ms), a->woke_ms)) {
+		sim_fail("%s was replaced and goes on", o->name);
+	}
+}
+
 void
 sim_agent_turn(struct sim_agent *a)
 {
+	if (a->old != NULL)
+		old_turn(a);
 	if (a->agent == NULL || a->stopping)
 		blame(&a->blame, sim_now());
 	hinder_turn(a);
-	if (a->agent != NULL && agent_exit_code(a->agent) >= 0)
+	if (a->agent != NULL && agent_exit_code(a->agent) >= 0) {
 		exited(a);
+		return;
+	}
 	if (a->agent == NULL && a->start_ms > 0 && a->start_ms <= sim_now())
 		sim_agent_start(a);
 	if (a->agent == NULL || a->stopping)

@@ -109,7 +109,7 @@ sim_check_turn(void)
 {
 	static unsigned turn;
 
-	if (++turn % EACH != 0)
+	if (++turn % EACH != 0 || sim_relay_sleeps())
 		return;
 	for (size_t i = 0; i < sim.nagents; i++)
 		check_sessions(i);

@@ -16,67 +16,61 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "disk.h"
 #include "rig.h"
 
 enum {
-	SYNC_MS = 30,
+	WAKE_MS = 1000,         /* for what became due meanwhile */
+	STOP_MS = 10 * 1000,    /* to be gone after the time to drain */
 	STILL_MS = 4500,        /* a stall that nobody takes for a death */
+	DAY_MS = 24 * 3600 * 1000,
 };
+
+#define WALL_MS 1700000000000ull        /* of the world's time 0 */
+
+/* Faults that excuse no exchange but for their length. */
+#define BIT(f) (1u << FAULT_##f)
+#define GENTLE (BIT(CUT) | BIT(AWAY) | BIT(STORM) | BIT(STALL) | BIT(FREEZE) | \
+    BIT(PAUSE) | BIT(FATE) | BIT(WALL) | BIT(LATENCY) | BIT(ACCEPT) | \
+    BIT(KEEPER) | BIT(SAVE) | BIT(HOSTILE) | BIT(RELAY_PAUSE) | BIT(SCARCE) | \
+    BIT(LOGOUT))
 
 /* What lasts: until when, 0 while it is not there. */
 struct lasting { uint64_t stall_ms[AGENTS], app_ms[AGENTS], agent_ms[AGENTS],
-	pause_ms[AGENTS], storm_ms[AGENTS], fate_ms, relay_ms, save_ms; };
+	pause_ms[AGENTS], storm_ms[AGENTS], fate_ms, relay_ms, save_ms,
+	stop_ms, relay_pause_ms, scarce_ms; };
 
 static struct lasting lasting;
+static uint64_t woke_ms;                /* the relay, the last time */
 static unsigned storm[AGENTS];          /* cuts to come */
 static unsigned mask;                   /* kinds of faults in this seed */
 static uint64_t next_fault_ms, every_ms;
-static struct dyn durable, written;     /* relay.json: on the disk, in it */
-static uint64_t written_ms;
 
-/* ---- the relay's disk ---- */
-
-/* What was written reaches the disk after a while. */
-static void
-disk_turn(void)
-{
-	struct slice s = world_file(sim.g->host, "relay.json");
-
-	if (!slice_eq(s, slice_of(written.p, written.n))) {
-		written.n = 0;
-		dyn_put(&written, s.p, s.n);
-		written_ms = sim_now();
-	}
-	if (sim_now() - written_ms >= SYNC_MS) {
-		durable.n = 0;
-		dyn_put(&durable, written.p, written.n);
-	}
-}
+/* ---- the relay ---- */
 
 static void
-save(const char *name, const struct dyn *d)
+spoil(const char *name)
 {
 	const struct io *io = world_io(sim.g->host);
 
-	world_saves_fail(sim.g->host, false);
-	io->ops->save(io->ctx, slice_of(name, strlen(name)),
-	    slice_of(d->p, d->n));
+	disk_fill(false);
+	io->ops->save(io->ctx, slice_of(name, strlen(name)), SL(""));
 }
 
-/* The relay's machine loses power, or only the process dies. */
+/* The process is gone, or the machine loses power. What the relay's files say
+ * then is what it must remember. */
 static void
-relay_dies(void)
+relay_dies(bool power)
 {
-	struct dyn none = { 0 };
-	bool power = sim_chance(500);
+	struct slice s;
 
-	disk_turn();
 	rig_kill(sim.g);
 	if (power)
-		save("relay.json", &durable);
+		disk_after_power_loss();
+	disk_lose_power(0);
 	sim_note("fault: relay dies%s", power ? ", power too" : "");
+	s = world_file(sim.g->host, "relay.json");
 	for (size_t i = 0; i < sim.nagents; i++) {
-		struct slice s = world_file(sim.g->host, "relay.json");
 		const char *id = sim_agent_id(sim.agents[i]);
 
 		if (s.n == 0 || memmem(s.p, s.n, id, strlen(id)) == NULL)
@@ -84,16 +78,17 @@ relay_dies(void)
 		sim_agent_hinder(sim.agents[i], sim_now(), true);
 	}
 	if (sim.plant == PLANT_LOST_STATE)
-		save("relay.json", &none);
+		spoil("relay.json");
 	if (sim.plant == PLANT_LOST_REVOKED)
-		save("sessions.json", &none);
+		spoil("sessions.json");
 	lasting.relay_ms = sim_now() + 1 + sim_below(8000);
+	lasting.stop_ms = lasting.relay_pause_ms = 0;
 }
 
 static void
 relay_starts(void)
 {
-	lasting.relay_ms = 0;
+	lasting.relay_ms = lasting.scarce_ms = 0;
 	rig_again(sim.g);
 	sim_note("relay starts");
 	if (sim.plant == PLANT_OTHER_SECRET)
@@ -102,6 +97,149 @@ relay_starts(void)
 	for (size_t i = 0; i < sim.nagents; i++)
 		sim_agent_healed(sim.agents[i]);
 	blame(&sim.relay, sim_now() + 1000);
+}
+
+/* As by SIGTERM. What is under way may finish within drain_ms: only then it is
+ * an excuse. */
+static void
+relay_stops(void)
+{
+	if (lasting.stop_ms > 0 || lasting.relay_pause_ms > 0)
+		return;
+	sim_note("fault: relay stops");
+	lasting.stop_ms = sim_now();
+	relay_stop(sim.g->r, world_io(sim.g->host));
+	world_kick(sim.g->host);
+	for (size_t i = 0; i < sim.nagents; i++)
+		sim_agent_hinder(sim.agents[i], sim_now(), true);
+}
+
+/* It stops; has it? */
+static void
+stop_turn(void)
+{
+	uint64_t most = lasting.stop_ms + sim.g->cfg.drain_ms;
+
+	if (lasting.stop_ms == 0 || sim.g->r == NULL)
+		return;
+	blame(&sim.away, sim_now());
+	if (sim_now() >= most)
+		blame(&sim.relay, sim_now());
+	if (relay_stopped(sim.g->r)) {
+		sim_note("relay has stopped");
+		for (size_t i = 0; i < sim.nagents; i++)
+			sim_agent_hinder(sim.agents[i], sim_now(), true);
+		blame(&sim.relay, sim_now());
+		rig_kill(sim.g);
+		disk_lose_power(0);
+		lasting.stop_ms = 0;
+		lasting.relay_ms = sim_now() + 1 + sim_below(2000);
+	} else if (sim_now() > most + STOP_MS) {
+		sim_fail("the relay does not stop");
+	}
+}
+
+static void
+relay_sleeps(void)
+{
+	uint64_t ms = 1 + sim_below(8000);
+
+	if (lasting.relay_pause_ms > 0)
+		return;
+	sim_note("fault: relay sleeps, %llu ms", (unsigned long long)ms);
+	world_pause(sim.g->host, true);
+	lasting.relay_pause_ms = sim_now() + ms;
+	for (size_t i = 0; i < sim.nagents; i++)
+		sim_agent_hinder(sim.agents[i], sim_now() + ms, false);
+}
+
+bool
+sim_relay_sleeps(void)
+{
+	return lasting.relay_pause_ms > 0 || sim_now() < woke_ms + WAKE_MS ||
+	    disk_is_off();
+}
+
+bool
+sim_relay_stops(void)
+{
+	return lasting.stop_ms > 0 || lasting.relay_ms > 0;
+}
+
+static void
+relay_wakes(void)
+{
+	lasting.relay_pause_ms = 0;
+	woke_ms = sim_now();
+	world_pause(sim.g->host, false);
+	for (size_t i = 0; i < sim.nagents; i++)
+		sim_agent_healed(sim.agents[i]);
+}
+
+/* The relay has no block to give, but those that it has promised. */
+static void
+scarce(bool on)
+{
+	lasting.scarce_ms = on ? sim_now() + sim_below(10000) : 0;
+	if (sim.g->r == NULL)
+		return;
+	blocks_unreserve(&sim.g->r->blocks, sim.g->taken);
+	sim.g->taken = 0;
+	if (on)
+		rig_scarce(sim.g, (uint32_t)sim_below(60));
+	sim_note("fault: blocks are scarce: %d", on);
+}
+
+static void
+relay_ops_fail(void)
+{
+	sim_note("fault: operations of the relay");
+	for (size_t i = 0; i < sim.nagents; i++)
+		sim_agent_hinder(sim.agents[i], sim_now(), true);
+	blame(&sim.relay, sim_now() + 5000);
+	world_fail(sim.g->host, 1 + sim_below(100));
+	world_run(sim.w, 1 + sim_below(300));
+	world_fail(sim.g->host, 0);
+}
+
+/* One of the sessions that are there for it is ended; perhaps while the power
+ * goes. It is over if the relay said so. */
+static void
+log_out(void)
+{
+	static int next;
+	unsigned status;
+
+	/* By a clock that is ahead there is no session to end. */
+	if (next == LOGOUTS || lasting.fate_ms > 0 ||
+	    lasting.relay_pause_ms > 0 || sim_clock_ahead())
+		return;
+	if (sim_has_fault(FAULT_POWER) && sim_chance(500))
+		disk_lose_power(1 + (unsigned)sim_below(12));
+	status = sim_ask("POST /_adit/api/auth/logout", sim.gone[next]);
+	sim.ended[next] = status >= 200 && status < 400;
+	sim_note("logout %d: %u", next, status);
+	next++;
+}
+
+/* Minutes or years, back or forth. */
+static void
+clock_jumps(struct world_host *h)
+{
+	uint64_t far = sim_below(sim_chance(500) ? 3600 * 1000 :
+	    (uint64_t)10 * 365 * DAY_MS);
+	uint64_t wall = WALL_MS + sim_now();
+
+	wall = sim_chance(500) ? wall - far : wall + far;
+	sim_note("fault: a clock jumps to %llu", (unsigned long long)wall);
+	world_wall(h, wall);
+}
+
+bool
+sim_clock_ahead(void)
+{
+	return world_io(sim.g->host)->wall_ms >
+	    WALL_MS + sim_now() + DAY_MS / 2;
 }
 
 /* ---- between an agent and the relay ---- */
@@ -272,6 +410,9 @@ fault_agent(enum fault f, size_t i)
 		if (sim_agent_runs(a) && lasting.pause_ms[i] == 0)
 			sim_agent_stop(a, false);
 		break;
+	case FAULT_TWIN:
+		sim_agent_twin(i);
+		break;
 	case FAULT_APP:
 		if (lasting.app_ms[i] > 0)
 			break;
@@ -294,26 +435,32 @@ fault_agent(enum fault f, size_t i)
 	}
 }
 
+/* Of the relay, while there is one. */
 static void
-fault(enum fault f)
+fault_relay(enum fault f)
 {
-	size_t i = (size_t)sim_below(sim.nagents);
-	/* Back only as far as crypto/jwt.h takes a session of the future. */
-	uint64_t wall = 1700000000000 + sim_now() + sim_below(3600 * 1000) -
-	    50 * 1000;
-
 	switch (f) {
 	case FAULT_RELAY:
-		if (lasting.relay_ms == 0)
-			relay_dies();
+		relay_dies(sim_chance(500));
 		break;
-	case FAULT_FATE:
-		set_fate((enum world_fate)(1 + sim_below(3)));
+	case FAULT_RELAY_STOP:
+		relay_stops();
 		break;
-	case FAULT_WALL:
-		sim_note("fault: the clock jumps");
-		world_wall(sim_chance(500) ? sim.g->host :
-		    sim_agent_host(sim.agents[i]), wall);
+	case FAULT_RELAY_PAUSE:
+		relay_sleeps();
+		break;
+	case FAULT_RELAY_OPS:
+		relay_ops_fail();
+		break;
+	case FAULT_SCARCE:
+		scarce(true);
+		break;
+	case FAULT_POWER:
+		sim_note("fault: power will be lost");
+		disk_lose_power(1 + (unsigned)sim_below(12));
+		break;
+	case FAULT_LOGOUT:
+		log_out();
 		break;
 	case FAULT_ACCEPT:
 		world_accepts_fail(sim.g->host, 1 + (unsigned)sim_below(5));
@@ -321,9 +468,38 @@ fault(enum fault f)
 	case FAULT_KEEPER:
 		sim.g->keeper_ms = (uint32_t)sim_below(300);
 		break;
-	case FAULT_SAVE:
-		world_saves_fail(sim.g->host, true);
+	default:
+		sim_note("fault: the disk is full");
+		disk_fill(true);
 		lasting.save_ms = sim_now() + sim_below(10000);
+	}
+}
+
+static void
+fault(enum fault f)
+{
+	size_t i = (size_t)sim_below(sim.nagents);
+
+	switch (f) {
+	case FAULT_RELAY:
+	case FAULT_RELAY_STOP:
+	case FAULT_RELAY_PAUSE:
+	case FAULT_RELAY_OPS:
+	case FAULT_SCARCE:
+	case FAULT_POWER:
+	case FAULT_LOGOUT:
+	case FAULT_ACCEPT:
+	case FAULT_KEEPER:
+	case FAULT_SAVE:
+		if (sim.g->r != NULL)
+			fault_relay(f);
+		break;
+	case FAULT_FATE:
+		set_fate((enum world_fate)(1 + sim_below(3)));
+		break;
+	case FAULT_WALL:
+		clock_jumps(sim_chance(700) ? sim.g->host :
+		    sim_agent_host(sim.agents[i]));
 		break;
 	case FAULT_PERSON:
 		sim_person_fault(true);
@@ -354,6 +530,29 @@ heal_agent(size_t i, uint64_t now)
 	}
 }
 
+static void
+heal_relay(uint64_t now)
+{
+	struct lasting *l = &lasting;
+
+	if (disk_is_off())
+		relay_dies(true);
+	stop_turn();
+	if (l->relay_pause_ms > 0 && l->relay_pause_ms <= now)
+		relay_wakes();
+	if (l->scarce_ms > 0) {
+		blame(&sim.away, sim_now());
+		for (size_t i = 0; i < sim.nagents; i++)
+			sim_agent_healed(sim.agents[i]);
+		if (l->scarce_ms <= now)
+			scarce(false);
+	}
+	if (l->relay_ms > 0 && l->relay_ms <= now)
+		relay_starts();
+	if (l->relay_ms > 0)
+		blame(&sim.relay, sim_now());
+}
+
 void
 sim_faults_heal(bool all)
 {
@@ -370,14 +569,15 @@ sim_faults_heal(bool all)
 		set_fate(FATE_NONE);
 	if (l->save_ms > 0 && l->save_ms <= now) {
 		l->save_ms = 0;
-		world_saves_fail(sim.g->host, false);
+		disk_fill(false);
 	}
-	if (l->relay_ms > 0 && l->relay_ms <= now)
-		relay_starts();
-	if (l->relay_ms > 0)
+	if (all)
+		world_wall(sim.g->host, WALL_MS + sim_now());
+	if (sim_clock_ahead()) {
 		blame(&sim.relay, sim_now());
-	if (sim.g->r != NULL)
-		disk_turn();
+		blame(&sim.ahead, sim_now());
+	}
+	heal_relay(now);
 	for (size_t i = 0; i < sim.nagents && all; i++)
 		sim_agent_peace(sim.agents[i]);
 }
@@ -404,6 +604,9 @@ sim_faults_plan(void)
 {
 	for (int i = 0; i < FAULTS; i++)
 		mask |= sim_chance(350) ? 1u << i : 0;
+	/* Often only what no exchange may die of. */
+	if (sim_chance(400))
+		mask &= GENTLE;
 	every_ms = 200 + sim_below(sim_chance(500) ? 1000 : 8000);
 	switch (sim.plant) {
 	case PLANT_LOST_STATE:

@@ -136,6 +136,12 @@ void world_answer(struct world_host *h, const struct answer *a,
 /* A file that the host saved; n = 0 if there is none. */
 struct slice world_file(const struct world_host *h, const char *name);
 void world_saves_fail(struct world_host *h, bool fail);
+/* Files of that host are somebody else's from now on: save, and what there is
+ * of a name (valid until the next call; n = 0: none). */
+typedef bool world_save_fn(void *arg, struct slice name, struct slice content);
+typedef struct slice world_load_fn(void *arg, const char *name);
+void world_disk(struct world_host *h, world_save_fn *save,
+    world_load_fn *load, void *arg);
 
 /* The next n accepts fail. */
 void world_accepts_fail(struct world_host *h, unsigned n);
