@@ -7,7 +7,7 @@
 #define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define VERSION "Sec-WebSocket-Version: 13\r\n"
 #define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-#define PLAIN "HTTP/1.1\r\n" HOST "\r\n"
+#define NO_FIELDS "HTTP/1.1\r\n" HOST "\r\n"
 
 /* An app that closes when the relay does. */
 static void
@@ -280,7 +280,7 @@ one_that_is_held_writes_nothing_and_goes_on(void **state)
 	hold(true);
 	late = cl_new(&g, C3, NULL);
 	rig_settle(&g);
-	cl_put(late, "GET /_adit/healthz " PLAIN);
+	cl_put(late, "GET /_adit/healthz " NO_FIELDS);
 	assert_int_equal(cl_ask(login, "POST /_adit/login HTTP/1.1\r\n" HOST
 	    "Content-Length: 40\r\n\r\n{"), 503);
 	assert_true(cl_body_has(login, "takes over"));
@@ -395,7 +395,7 @@ nobody_waits_for_ever_after_a_takeover(void **state)
 	c = cl_new(&g, C1, NULL);
 	anon = cl_new(&g, C2, NULL);
 	cl_put(c, req("GET /", ""));
-	cl_put(anon, "GET / " PLAIN);
+	cl_put(anon, "GET / " NO_FIELDS);
 	rig_run(&g, AGENT_WAIT_MS - 200);
 	assert_int_equal(cl_take(c, false), 0);
 	rig_run(&g, 400);
