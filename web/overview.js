@@ -36,18 +36,17 @@ function rates() {
 }
 
 function appRow(me, agent, app) {
-	const label = app.public ? el('span.tag.hot', 'public') :
-	    app.people && el('span.tag', app.people.length === 1 ? '1 person' : `${number(app.people.length)} people`);
 	const what = `${app.name} on ${agent}`;
-	const opens = me.role !== 'viewer' && app.url;
-	return el('li', el('div.grow', el('span.name', app.name), label,
-	    el('span.quiet', app.url ? app.url.replace(/^https?:\/\/|\/$/g, '') :
+	const url = app.url && new URL(app.url, location.href).href;
+	const opens = me.role !== 'viewer' && url;
+	return el('li', el('div.grow', el('span.name', app.name), app.public && el('span.tag.hot', 'public'),
+	    el('span.quiet', url ? url.replace(/^https?:\/\/|\/$/g, '') :
 		'no address: start the relay with --app-ports or --app-domain')),
 	el('div.actions', opens && [
-		el('a.button', { href: app.url, 'aria-label': `Open ${what}` }, 'Open'),
-		el('a.button.plain', { href: app.url, target: '_blank', rel: 'noopener', 'aria-label': `Open ${what} in a new tab` }, 'New tab'),
-		button('Copy link', () => copy(app.url), 'plain', { 'aria-label': `Copy link of ${what}` }),
-		button('QR', () => showCode(`${app.name}, on a phone`, app.url), 'plain', { 'aria-label': `QR code of ${what}` }),
+		el('a.button', { href: url, 'aria-label': `Open ${what}` }, 'Open'),
+		el('a.button.plain', { href: url, target: '_blank', rel: 'noopener', 'aria-label': `Open ${what} in a new tab` }, 'New tab'),
+		button('Copy link', () => copy(url), 'plain', { 'aria-label': `Copy link of ${what}` }),
+		button('QR', () => showCode(`${app.name}, on a phone`, url), 'plain', { 'aria-label': `QR code of ${what}` }),
 	]));
 }
 
@@ -74,8 +73,7 @@ function agentCard(me, name) {
 	return {
 		node: el('section.card.agent', el('header', dot, el('p.quiet.meta.num', meta), traffic.node), list.node),
 		show(agent) {
-			dot.className = agent.leaving ? 'dot part' : 'dot';
-			put(meta[0], agent.leaving ? 'leaving' : `up ${span(Date.now() / 1000 - agent.since)}`);
+			put(meta[0], `up ${span(Date.now() / 1000 - agent.since)}`);
 			put(meta[1], agent.rttMs > 0 ? `${number(agent.rttMs)} ms away` : '');
 			put(meta[2], `${number(agent.streams)} ${agent.streams === 1 ? 'stream' : 'streams'}`);
 			put(meta[3], `adit ${agent.version}`);
@@ -156,11 +154,10 @@ export function overview(me, signal) {
 		el('dl.stats', { 'aria-label': 'Now' }, Object.values(total).map((s) => s.node)), list];
 }
 
-const WHAT = { connect: 'Connected', connected: 'Connected', cut: 'Cut', resume: 'Resumed', resumed: 'Resumed', gone: 'Gone',
-	left: 'Left', replaced: 'Replaced' };
+const WHAT = { connected: 'Connected', cut: 'Cut', resumed: 'Resumed', gone: 'Gone' };
 
 function logOf(agent) {
-	const lines = (agent.log ?? []).slice().sort((a, b) => b.t - a.t);
+	const lines = agent.log ?? [];
 	if (lines.length === 0)
 		return el('p.quiet', 'Nothing yet.');
 	return el('ul.list', lines.map((line) => el('li', el('span.grow', WHAT[line.what] ?? line.what,
@@ -180,7 +177,7 @@ export function agent(me, signal, name) {
 	let times = 0;
 	follow((status) => {
 		const it = status.agents.find((a) => a.name === name);
-		put(state, it ? it.leaving ? 'leaving' : 'connected' : 'not connected');
+		put(state, it ? 'connected' : 'not connected');
 		if (it === undefined)
 			return;
 		const at = flow(name);

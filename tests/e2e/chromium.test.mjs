@@ -137,6 +137,7 @@ describe('the demo through the relay', { skip: needsRelay }, () => {
 		const page = await browser.context.newPage();
 		await page.goto(relay.origin);
 		await logIn(page, relay.secrets.password);
+		await page.waitForSelector('.agent');
 		const body = await text(page, 'body');
 		assert.match(body, /laptop/);
 		assert.match(body, /demo/);
@@ -160,7 +161,7 @@ describe('the demo through the relay', { skip: needsRelay }, () => {
 		// The dashboard is still logged in; its button ends both.
 		const dash = await browser.context.newPage();
 		await dash.goto(relay.origin);
-		assert.match(await text(dash, 'body'), /laptop/);
+		await settled(dash, '.agent', /laptop/);
 		await dash.locator('a, button').filter({ hasText: /log ?out|sign ?out/i }).first().click();
 		await dash.waitForSelector('input[type=password]');
 		await screenshot(dash, 'logged-out');
