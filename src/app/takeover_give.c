@@ -166,27 +166,6 @@ thaw(struct serve *s, const struct io *io)
 	relay_hold(s->relay, io, false);
 }
 
-static void
-freeze(struct serve *s, const struct io *io)
-{
-	struct takeover_msg m = { .kind = TAKEOVER_FROZEN };
-	struct slice app = relay_first_app(s->relay);
-	struct buf b = BUF_ON(m.text);
-
-	relay_hold(s->relay, io, true);
-	buf_put(&b, app);
-	m.n = to_u32(b.n);
-	if (serve_freeze(s, VAULT_FROZEN) &&
-	    say(s, &m, &s->takeover.lock_fd, 1)) {
-		LOGF(&s->log, LOG_INFO, "app", "takeover: frozen, until the "
-		    "new process is ready");
-		wait_for(s, io, TAKEOVER_HELD);
-		return;
-	}
-	thaw(s, io);
-	refuse(s, io, SL("it cannot freeze its state"));
-}
-
 /* The other one serves. */
 static void
 leave(struct serve *s, const struct io *io)
@@ -232,6 +211,28 @@ give_up(struct serve *s, const struct io *io, const char *why)
 		LOGF(&s->log, LOG_WARN, "app", "takeover failed; this process "
 		    "goes on", log_c("why", why));
 	hang_up(s, io);
+}
+
+static void
+freeze(struct serve *s, const struct io *io)
+{
+	struct takeover_msg m = { .kind = TAKEOVER_FROZEN };
+	struct slice app = relay_first_app(s->relay);
+	struct buf b = BUF_ON(m.text);
+
+	relay_hold(s->relay, io, true);
+	buf_put(&b, app);
+	m.n = to_u32(b.n);
+	if (!serve_freeze(s, VAULT_FROZEN)) {
+		thaw(s, io);
+		refuse(s, io, SL("it cannot freeze its state"));
+		return;
+	}
+	LOGF(&s->log, LOG_INFO, "app", "takeover: frozen, until the new "
+	    "process is ready");
+	wait_for(s, io, TAKEOVER_HELD);
+	if (!say(s, &m, &s->takeover.lock_fd, 1))
+		give_up(s, io, "it has ended");
 }
 
 /* ---- the loop ------------------------ */

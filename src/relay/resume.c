@@ -26,7 +26,8 @@ resume_park(struct remote *l, const char *why, bool abort)
 {
 	struct relay *r = l->r;
 
-	if (!tunnel_park(&l->t, r->io->now_ms))
+	/* Where another process listens nobody comes back here. */
+	if (r->left || !tunnel_park(&l->t, r->io->now_ms))
 		return false;
 	if (l->fd < 0)
 		return true;

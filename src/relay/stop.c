@@ -74,7 +74,7 @@ stop_remote(struct remote *l)
 	    min_u64(r->stop_at_ms, r->io->now_ms);
 
 	if (l->state < REMOTE_CURRENT || (remote_parked(l) &&
-	    tunnel_stats(&l->t).streams == 0)) {
+	    (r->left || tunnel_stats(&l->t).streams == 0))) {
 		tunnel_close(&l->t, CLOSE_DONE);
 		return;
 	}

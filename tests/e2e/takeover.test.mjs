@@ -70,6 +70,7 @@ async function secureWire(port) {
 class Browser {
 	done = 0;
 	again = 0;
+	longest = 0;            // from the request to the whole answer, ms
 
 	constructor(d) {
 		this.d = d;
@@ -80,6 +81,7 @@ class Browser {
 			const used = this.wire !== undefined;
 			this.wire ??= await (this.d.tls ? secureWire(this.d.relay.port) : Wire.connect(this.d.relay.origin));
 			const wire = this.wire;
+			const since = performance.now();
 			await wire.write(ask(this.d, path));
 			const come = await wire.until((b) => b.length > 0 || undefined);
 			if (come === undefined && used) {
@@ -92,6 +94,7 @@ class Browser {
 			if (values(res.fields, 'connection').join().toLowerCase() === 'close')
 				this.forget();
 			this.done++;
+			this.longest = Math.max(this.longest, performance.now() - since);
 			return res;
 		}
 	}
@@ -181,7 +184,8 @@ describe('a takeover', { skip: needsRelay }, () => {
 		assert.deepEqual(await within(olds[0].exited, 'the first\'s end'), { code: 0, signal: null });
 		const sum = await people.stop();
 		const again = people.browsers.reduce((s, b) => s + b.again, 0);
-		console.log(`# ${sum} requests across ${TAKEOVERS} takeovers, 0 failed, ${again} on kept connections asked again`);
+		console.log(`# ${sum} requests across ${TAKEOVERS} takeovers, 0 failed, ${again} on kept connections asked again,` +
+		    ` the longest took ${Math.round(Math.max(...people.browsers.map((b) => b.longest)))} ms`);
 		assert.ok(olds.every((o) => o.lines.some((l) => /takeover: frozen/.test(l))));
 		assert.deepEqual(await d.relay.proc.stop(), { code: 0, signal: null });
 	});

@@ -343,6 +343,51 @@ one_that_leaves_sends_its_agents_away(void **state)
 	rig_close(&g);
 }
 
+/* Nobody can come back to it: clients are told at once, not after the grace
+ * period. */
+static void
+one_that_left_waits_for_no_cut_session(void **state)
+{
+	struct cl *c, *d;
+	struct ag *other;
+
+	(void)state;
+	begin();
+	g.cfg.grace_ms = GRACE_MS;
+	g.cfg.root = SL("web");
+	rig_start(&g);
+	web = ag_new(&g, A1, "mac");
+	other = ag_new(&g, A2, "linux");
+	web->parks = other->parks = true;
+	ag_dial(web);
+	rig_settle(&g);
+	rig_login(&g, C1);
+	c = cl_new(&g, C1, NULL);
+	cl_put(c, req("GET /one", ""));
+	rig_settle(&g);
+	assert_non_null(ag_last(web));
+	ag_dial(other);
+	rig_settle(&g);
+	d = cl_new(&g, C1, NULL);
+	cl_put(d, req("GET /two", ""));
+	rig_settle(&g);
+	assert_non_null(ag_last(other));
+	ag_drop(web, true);             /* before it leaves, */
+	rig_settle(&g);
+	assert_false(c->eof);
+	relay_leave(g.r, world_io(g.host));
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 502);
+	assert_true(c->eof && !d->eof && !relay_stopped(g.r));
+	ag_drop(other, true);           /* and after */
+	rig_settle(&g);
+	assert_int_equal(cl_take(d, false), 502);
+	assert_true(d->eof && relay_stopped(g.r));
+	ag_forget(web);
+	ag_forget(other);
+	rig_close(&g);
+}
+
 /* What the other process does: the same state, sockets of the same address. */
 static void
 begin_successor(void)
@@ -447,6 +492,7 @@ main(void)
 		cmocka_unit_test(an_answer_that_still_leaves_is_not_cut),
 		cmocka_unit_test(one_that_is_held_writes_nothing_and_goes_on),
 		cmocka_unit_test(one_that_leaves_sends_its_agents_away),
+		cmocka_unit_test(one_that_left_waits_for_no_cut_session),
 		cmocka_unit_test(requests_wait_for_agents_after_a_takeover),
 		cmocka_unit_test(nobody_waits_for_ever_after_a_takeover),
 		cmocka_unit_test(the_first_app_stays_the_first),
