@@ -402,15 +402,17 @@ forget_all(struct relay *r)
 	memset(r->access, 0, sizeof *r->access * ACCESS_CACHED);
 }
 
-/* Close what runs: streams of apps, and unless `apps` what is live too. */
+/* Close what runs, but what `but` and the session `keep` (or 0) do: streams of
+ * apps, and unless `apps` what is live too. */
 static void
 close_all(struct relay *r, const struct client *but, const struct who *w,
-    bool apps)
+    uint64_t keep, bool apps)
 {
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
 		struct client *c = pool_at(&r->clients, i);
 
 		if (!pool_live(&r->clients, i) || c == but ||
+		    (keep != 0 && c->session == keep) ||
 		    !is_who(w, c->session, c->person))
 			continue;
 		if (c->state == CLIENT_PROXY || c->state == CLIENT_WS ||
@@ -425,7 +427,21 @@ auth_end(struct relay *r, const struct client *but, struct slice jti)
 	struct who w = { .session = id_of(jti) };
 
 	forget(r, &w);
-	close_all(r, but, &w, false);
+	close_all(r, but, &w, 0, false);
+}
+
+/* Their role is another now; or it is over with their sessions, but one. */
+static void
+note_user(struct relay *r, const struct answer *a)
+{
+	struct who w = { .person = id_of(slice_of(a->user, a->user_n)) };
+	uint64_t keep = a->jti_n > 0 ? id_of(slice_of(a->jti, a->jti_n)) : 0;
+
+	forget(r, &w);
+	if (a->result != E_OK)
+		close_all(r, NULL, &w, keep, false);
+	if ((scopes_of(a->role) & SCOPE_APPS) == 0)
+		close_all(r, NULL, &w, 0, true);
 }
 
 void
@@ -438,15 +454,12 @@ auth_note(struct relay *r, const struct answer *a)
 		auth_end(r, NULL, slice_of(a->jti, a->jti_n));
 		break;
 	case NOTE_USER:
-		w.person = id_of(slice_of(a->user, a->user_n));
-		forget(r, &w);
-		if ((scopes_of(a->role) & SCOPE_APPS) == 0)
-			close_all(r, NULL, &w, a->role != ROLE_NONE);
+		note_user(r, a);
 		break;
 	case NOTE_CREDENTIAL:
 		w.session = token_id(a->credential);
 		forget(r, &w);
-		close_all(r, NULL, &w, false);
+		close_all(r, NULL, &w, 0, false);
 		remote_end_credential(r, a->credential);
 		break;
 	case NOTE_FLUSH:

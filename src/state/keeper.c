@@ -446,9 +446,15 @@ keeper_is_token(const struct keeper *k, struct slice guess)
 
 static void
 device_mac(uint8_t mac[SHA256_BYTES], const struct keeper_keys *keys,
-    struct slice body)
+    struct slice body, const struct ask *q)
 {
-	hmac_sha256(mac, slice_of(keys->device, sizeof keys->device), body);
+	struct hmac h;
+
+	hmac_init(&h, slice_of(keys->device, sizeof keys->device));
+	hmac_add(&h, body);
+	hmac_add(&h, slice_of(q->user, q->user_n));
+	hmac_out(&h, mac);
+	hmac_wipe(&h);
 }
 
 static enum err
@@ -463,7 +469,7 @@ answer_issue_device(struct turn *t)
 		return E_RANGE;
 	rng_fill(&t->k->rng, raw, JTI_BYTES);
 	set_u64(raw + JTI_BYTES, t->a->expires_s);
-	device_mac(raw + DEVICE_BODY_BYTES, &t->k->keys[0], body);
+	device_mac(raw + DEVICE_BODY_BYTES, &t->k->keys[0], body, t->q);
 	b64_encode(&text, slice_of(raw, sizeof raw), B64_URL_BARE);
 	b64_encode(&jti, slice_of(raw, JTI_BYTES), B64_URL_BARE);
 	assert(buf_ok(&text) && buf_ok(&jti));
@@ -484,7 +490,7 @@ answer_device(struct turn *t)
 	    B64_URL_BARE) != E_OK || b.n != sizeof raw)
 		return E_AUTH;
 	for (unsigned i = 0; i < (t->k->jwt.before.n > 0 ? 2 : 1); i++) {
-		device_mac(mac, &t->k->keys[i], body);
+		device_mac(mac, &t->k->keys[i], body, t->q);
 		ok = ct_eq(mac, raw + DEVICE_BODY_BYTES, sizeof mac) || ok;
 	}
 	if (!ok)

@@ -211,10 +211,11 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *   ASK_ACCESS        by: jti, or empty for an API token; text: AGENT/APP.
  *                     E_OK: they may open it. E_AUTH. A token is nobody who
  *                     could be named in a rule
- *   ASK_DEVICE        E_OK: jti is the device's id, expires_s its expiry.
- *                     E_AUTH, E_EXPIRED
- *   ASK_ISSUE_DEVICE  E_OK: text is the cookie, jti the id, expires_s the
- *                     expiry (ttl_s, KEEPER_DEVICE_S if 0)
+ *   ASK_DEVICE        user: whose it should be. E_OK: jti is the device's id,
+ *                     expires_s its expiry. E_AUTH: not ours, or somebody
+ *                     else's; E_EXPIRED
+ *   ASK_ISSUE_DEVICE  user: whose it is. E_OK: text is the cookie, jti the
+ *                     id, expires_s the expiry (ttl_s, KEEPER_DEVICE_S if 0)
  *   ASK_SIGN          E_OK: text is 32 bytes, the MAC of q->text
  *   ASK_OP            by: session token, API token, or empty (ops for nobody);
  *                     text: {"op":...}. Always: text is JSON, status as HTTP

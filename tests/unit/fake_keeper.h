@@ -211,6 +211,11 @@ fake_note(unsigned kind, const char *user, const char *jti, unsigned role,
 	struct answer a = { .kind = kind, .role = (uint8_t)role,
 		.credential = credential };
 
+	/* Of an account that is gone nothing is left; nor, where a session is
+	 * named that stays, are the others. */
+	if (kind == NOTE_USER && (role == ROLE_NONE || jti[0] != 0))
+		a.result = E_AUTH;
+
 	FAKE_GIVE(&a, user, user);
 	FAKE_GIVE(&a, jti, jti);
 	FAKE_GIVE(&a, text, text);

@@ -153,6 +153,11 @@ guesses_refuse_nobody_elses_password(void **state)
 		n += login("198.18.1.1", name, "wrong", "") == 401;
 	}
 	assert_in_range(n, ADDRESS_BURST, ADDRESS_BURST + 5);
+	while (login("198.18.1.1", "zoe", "wrong", "") == 401)
+		continue;
+	/* A device speaks for who logged in on it, and for nobody else. */
+	assert_int_equal(login("198.18.1.1", "mem", "password-mem", dev), 429);
+	assert_int_equal(login("198.18.1.1", "ann", "password-ann", dev), 200);
 	/* Time brings one more try there. */
 	rig_run(&g, GUESSED_MS);
 	assert_int_equal(login("198.18.0.2", "ann", "password-ann", ""), 200);
@@ -286,6 +291,9 @@ what_runs_ends_with_its_session(void **state)
 		{ NOTE_USER, MEM, ROLE_NONE, "", 0, { false, true } },
 		{ NOTE_USER, MEM, ROLE_VIEWER, "", 0, { false, true } },
 		{ NOTE_USER, MEM, ROLE_ADMIN, "", 0, { false } },
+		{ NOTE_USER, MEM, ROLE_MEMBER, "session-0", 0,
+		    { false, true } },
+		{ NOTE_USER, MEM, ROLE_MEMBER, "session-1", 0, { false } },
 		{ NOTE_CREDENTIAL, ANN, 0, "", 77, { false, false, true } },
 		{ NOTE_CREDENTIAL, ANN, 0, "", 78, { false } },
 		{ NOTE_FLUSH, ANN, 0, "", 0, { false, true, true } },
