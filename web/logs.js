@@ -24,7 +24,7 @@ export async function settings(me) {
 		    el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ['Setting', 'Value', 'Set by'].map((h) =>
 			el('th', { role: 'columnheader', scope: 'col' }, h)))),
 		    el('tbody', { role: 'rowgroup' }, rows.map((row) => el('tr', { role: 'row' },
-			[el('code', row.name), String(row.value ?? ''), FROM[row.from] ?? row.from].map((cell, i) =>
+			[el('code', row.name), row.value || '–', FROM[row.from] ?? row.from].map((cell, i) =>
 				el('td', { role: 'cell', 'data-l': ['Setting', 'Value', 'Set by'][i] }, cell && el('div', cell)))))))),
 		card('From the outside', el('p', 'What only another machine can see (DNS, the certificate, a proxy that drops headers):'),
 		    el('pre', { tabindex: 0 }, `adit doctor --relay ${me.base}`))].filter(Boolean);

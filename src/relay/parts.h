@@ -539,6 +539,10 @@ bool site_wants_hsts(const struct relay *r, const struct client *c,
 /* The main site's origin as this client reaches it. */
 bool site_put_main(struct buf *b, const struct relay *r,
     const struct site *site);
+/* The same for links that are given to others: the public url or the domain
+ * where one is set. */
+bool site_put_base(struct buf *b, const struct relay *r,
+    const struct site *site);
 /* An app's own site as seen from `site`; false if it has none. */
 bool site_put_app(struct buf *b, const struct relay *r,
     const struct site *site, struct slice app);

@@ -455,6 +455,20 @@ site_put_main(struct buf *b, const struct relay *r, const struct site *site)
 }
 
 bool
+site_put_base(struct buf *b, const struct relay *r, const struct site *site)
+{
+	struct site other = *site;
+
+	if (r->cfg->public_url.n > 0)
+		other.main = false;     /* it is what the setting says */
+	else if (r->cfg->domain.n > 0 && site->main)
+		return put_scheme(b, site->secure) &&
+		    buf_put(b, r->cfg->domain) &&
+		    buf_put(b, port_part(site->host));
+	return site_put_main(b, r, &other);
+}
+
+bool
 site_put_app(struct buf *b, const struct relay *r, const struct site *site,
     struct slice app)
 {

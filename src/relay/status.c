@@ -212,18 +212,13 @@ put_agent(struct json_out *o, struct relay *r, const struct remote *l,
 	json_object_end(o);
 }
 
-/* What links are made of: the setting, or as the relay is reached now. */
 static void
 put_base(struct json_out *o, const struct relay *r)
 {
 	uint8_t area[LIVE_HOST + 300];
 	struct buf b = BUF_ON(area);
 
-	if (r->cfg->public_url.n > 0)
-		buf_put(&b, r->cfg->public_url);
-	else
-		site_put_main(&b, r, &r->site);
-	if (buf_ok(&b))
+	if (site_put_base(&b, r, &r->site))
 		json_pair_string(o, SL("base"), buf_slice(&b));
 	if (r->site.kind == SITE_SHARED)
 		json_pair_bool(o, SL("readonly"), true);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { App } from './app.mjs';
 import { openBrowser } from './browser.mjs';
-import { Jar, NEVER_MS, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
+import { Jar, NEVER_MS, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
 import { request } from './http.mjs';
 
 const test = (name, fn) => it(name, { timeout: 2 * NEVER_MS }, fn);
@@ -198,6 +198,13 @@ describe('a hostile page', { skip: needsRelay }, () => {
 		await victim.context.close();
 	});
 
+	test('links for others are made of the domain, however the relay is reached', async () => {
+		const address = `http://127.0.0.1:${relay.port}`;
+		const jar = await login(address, relay.secrets.password);
+		const res = await request(address, '/api/relay/status', { headers: jar.headers(address) });
+		assert.equal(res.json.base, main);
+	});
+
 	test('open redirects through next', async () => {
 		const nexts = ['//evil.example/', '/\\evil.example/', '\\\\evil.example', 'https://evil.example/', 'https:evil.example',
 			'javascript:alert(1)', '/\t/evil.example', '/%0a/evil.example\n', ' //evil.example', '///evil.example',
@@ -283,6 +290,35 @@ describe('an app that shares the main site', { skip: needsRelay }, () => {
 		assert.notEqual(await register(), 'registered');
 		assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);
 		assert.ok(!app.saw('/sw.js'), 'it was not even asked for');
+		await browser.context.close();
+	});
+
+	test('cannot change people, tokens or access for its visitors; the dashboard says so', async () => {
+		const app = await evilSite();
+		const relay = await startRelay({ args: ['--root', 'web'], name: 'relay-shared' });
+		await startAgent({ relay, apps: `web=127.0.0.1:${app.port}`, name: 'agent-shared' });
+		const browser = await openBrowser();
+		const page = await browser.context.newPage();
+		await page.goto(relay.origin);
+		await logIn(page, relay.secrets.password);
+		assert.equal(await page.title(), 'evil');
+		const got = await page.evaluate(async () => {
+			const out = {};
+			for (const [op, body] of [['people/role', { user: 'a', role: 'admin' }], ['people/remove', { user: 'a' }], ['people/reset', { user: 'a' }],
+				['invites/new', { role: 'admin' }], ['tokens/new', { kind: 'api', name: 'x', scopes: ['admin'] }], ['tokens/revoke', { id: 'x' }],
+				['access/set', { app: 'box/web', people: null }]]) {
+				const res = await fetch(`/_adit/api/${op}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+				out[op] = [res.status, (await res.json()).error];
+			}
+			return out;
+		});
+		for (const [op, [status, error]] of Object.entries(got)) {
+			assert.equal(status, 403, op);
+			assert.match(error, /command line|site of its own/, op);
+		}
+		await page.goto(`${relay.origin}/_adit/#tokens`);
+		await page.locator('main .warn', { hasText: 'can only be read here' }).waitFor();
+		assert.equal(await page.locator('main form').count(), 0);
 		await browser.context.close();
 	});
 });
