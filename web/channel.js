@@ -3,7 +3,7 @@
 // page's memory only. Messages are shown as text, newest last, the last 500.
 
 import { button, bytes, card, el, field, form, input, number, put, submit, title } from './ui.js?v=HASH';
-import { follow, live } from './live.js?v=HASH';
+import { follow } from './live.js?v=HASH';
 
 const KEPT = 500;
 const SHOWN_CHARS = 20_000;
@@ -14,23 +14,24 @@ function workstations(signal) {
 	const last = new Map();
 	let shown;
 	follow((status) => {
-		const rows = status.workstations ?? [];
+		const t = Date.now();
+		const rows = (status.workstations ?? []).map((row) => {
+			const total = row.messagesIn + row.messagesOut;
+			const at = last.get(row.tunnelId) ?? { total, t, rate: 0 };
+			if (t - at.t > 900)
+				Object.assign(at, { total, t, rate: Math.max(0, (total - at.total) * 1000 / (t - at.t)) });
+			last.set(row.tunnelId, at);
+			return { ...row, total, rate: Math.round(at.rate) };
+		});
 		const key = JSON.stringify(rows);
 		if (key === shown)
 			return;
 		shown = key;
-		const t = Date.now();
-		list.replaceChildren(...rows.map((row) => {
-			const id = row.tunnelId ?? row.tunnel_id ?? row.id ?? row.name;
-			const total = (row.messagesIn ?? 0) + (row.messagesOut ?? row.messages ?? 0);
-			const before = last.get(id);
-			const rate = before && t > before.t ? Math.max(0, total - before.total) * 1000 / (t - before.t) : 0;
-			last.set(id, { total, t });
-			return el('li', el(`span.grow.dot${row.online === false ? '.off' : ''}`, el('b', row.name), el('span.quiet', el('code', id))),
-			    el('span.quiet.num', [row.online === false ? 'offline' : 'online',
+		list.replaceChildren(...rows.map((row) =>
+			el('li', el(`span.grow.dot${row.online ? '' : '.off'}`, el('b', row.name), el('span.quiet', el('code', row.tunnelId))),
+			    el('span.quiet.num', [row.online ? 'online' : 'offline',
 				`${number(row.clients)} ${row.clients === 1 ? 'client' : 'clients'}`,
-				`${number(total)} messages`, `${number(Math.round(rate))}/s`].join(' · ')));
-		}));
+				`${number(row.total)} messages`, `${number(row.rate)}/s`].join(' · ')))));
 		if (rows.length === 0)
 			list.append(el('li', el('span.quiet', 'No workstation is here.')));
 	}, signal);
@@ -93,9 +94,7 @@ function console_(me, signal) {
 
 	function join(values) {
 		socket?.close();
-		const url = new URL(me.wsPath ?? '/ws', me.base);
-		url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-		const ws = socket = new WebSocket(url.host === location.host ? url : new URL(url.pathname, location.href.replace(/^http/, 'ws')));
+		const ws = socket = new WebSocket(new URL(me.wsPath, location.href.replace(/^http/, 'ws')));
 		let timer;
 		put(state, 'connecting');
 		ws.onopen = () => {
@@ -140,8 +139,7 @@ function console_(me, signal) {
 }
 
 export function channel(me, signal) {
-	const on = (me.wsPath ?? live.status?.workstations) !== undefined;
-	if (!on)
+	if (me.wsPath === undefined)
 		return [title('Channel'), el('p', 'The channel carries JSON messages between workstations and their clients. It is off: ' +
 		    'it needs TUNNEL_REGISTRATION_API_KEY, 32 characters or more, in the relay\'s settings.')];
 	return [title('Channel', 'JSON messages between workstations and their clients.'), workstations(signal),
