@@ -200,7 +200,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 		assert.deepEqual(await within(old.exited, 'its end'), { code: 0, signal: null });
 	});
 
-	test('keeps sessions, ports of apps, and who was the first app', async () => {
+	test('keeps sessions, ports of apps, the audit log, and who was the first app', async () => {
 		const [port] = await freePorts(2);
 		const d = await deployment({ args: ['--app-ports', `${port}-${port + 1}`], knownPorts: [port, port + 1] });
 		const kept = readFileSync(join(d.relay.dir, 'data/relay/relay.json'), 'utf8');
@@ -209,6 +209,12 @@ describe('a takeover', { skip: needsRelay }, () => {
 		await takeOver(d);
 		assert.equal(await status(), 200);
 		assert.equal(readFileSync(join(d.relay.dir, 'data/relay/relay.json'), 'utf8'), kept);
+		// The next entry of the log follows the old one's last.
+		await login(d.relay.origin, d.relay.secrets.password);
+		const entries = readFileSync(join(d.relay.dir, 'data/relay/audit.log'), 'utf8').trim().split('\n')
+			.map((line) => JSON.parse(line.slice(0, line.lastIndexOf(' '))));
+		assert.ok(entries.length >= 2);
+		assert.deepEqual(entries.map((e) => e.n), entries.map((_, i) => i + 1));
 		const app = await request(`http://127.0.0.1:${port}`, '/ok');
 		assert.equal(app.status, 401);          // the app's site; a session of its own
 		const first = await deployment({ args: [] });
