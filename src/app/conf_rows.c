@@ -212,6 +212,11 @@ const struct conf_row conf_rows[] = {
 	    .env2 = "https_proxy", .arg = "URL", .check = check_proxy,
 	    .help = "reach an https relay through this HTTP proxy (CONNECT): "
 	    "http://[USER:PASSWORD@]HOST:PORT" },
+	{ .id = C_NO_PROXY, .type = CONF_TEXT, .roles = CONF_AGENT,
+	    .flag = "no-proxy", .key = "no_proxy", .env = "NO_PROXY",
+	    .env2 = "no_proxy", .arg = "LIST",
+	    .help = "but not one of these: names (and what is below them), "
+	    "addresses, ADDR/BITS, with commas; * for all" },
 	{ .id = C_SELF_SIGNED, .type = CONF_SWITCH, .roles = CONF_INIT,
 	    .flag = "self-signed",
 	    .help = "make a key and a certificate that it signs itself, for a "

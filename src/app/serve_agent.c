@@ -87,7 +87,9 @@ serve_agent_hello(struct serve *s)
 	if (s->as.cfg.napps == 0)
 		LOGF(&s->log, LOG_WARN, "agent", "no app to offer: say "
 		    "--app PORT");
-	if (conf_is_set(&s->conf, C_PROXY) && !s->as.cfg.secure)
+	if (conf_is_set(&s->conf, C_PROXY) && !s->as.cfg.secure &&
+	    !value_no_proxy(conf_text(&s->conf, C_NO_PROXY, SL("")),
+	    s->as.cfg.relay_host))
 		LOGF(&s->log, LOG_WARN, "agent", "HTTPS_PROXY is set and not "
 		    "used: the relay is reached by http");
 	if (s->as.cfg.proxy_host.n > 0)

@@ -363,6 +363,11 @@ proxy(struct setup_agent *s, struct conf *c)
 	struct value_proxy p;
 	bool done = true;
 
+	if (value_no_proxy(conf_text(c, C_NO_PROXY, SL("")),
+	    s->cfg.relay_host)) {
+		secret_wipe(&c->proxy);
+		return true;
+	}
 	if (!conf_is_set(c, C_PROXY) || !s->cfg.secure)
 		return c->v[C_PROXY].source != CONF_FLAG ||
 		    conf_refuse(c, "proxy: it is for https relays only");

@@ -425,3 +425,37 @@ value_app(struct agent_app *app, struct slice s)
 	}
 	return why;
 }
+
+/* One item of NO_PROXY. */
+static bool
+bypasses(struct slice item, struct slice host)
+{
+	struct slice ip = slice_head(item, slice_find(item, '/'));
+	uint64_t bits = 128;
+	struct addr a, net;
+
+	if (slice_eq(item, SL("*")))
+		return true;
+	if (addr_parse_ip(&a, host))
+		return addr_parse_ip(&net, ip) && (ip.n == item.n ?
+		    addr_same_ip(&a, &net) :
+		    slice_dec(slice_from(item, ip.n + 1), 128, &bits) &&
+		    addr_within(&a, &net, (unsigned)bits));
+	if (item.n > 0 && item.p[0] == '.')
+		item = slice_from(item, 1);
+	return item.n > 0 && url_host_within(host, item);
+}
+
+bool
+value_no_proxy(struct slice list, struct slice host)
+{
+	while (list.n > 0) {
+		size_t n = min_size(slice_find(list, ','),
+		    slice_find(list, ' '));
+
+		if (bypasses(slice_head(list, n), host))
+			return true;
+		list = slice_from(list, min_size(n + 1, list.n));
+	}
+	return false;
+}

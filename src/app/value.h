@@ -78,5 +78,12 @@ struct value_proxy {
 	struct slice user, password;    /* may hold %XX */
 };
 const char *value_proxy(struct value_proxy *p, struct slice s);
+/*
+ * Does NO_PROXY say that `host` is reached without one? Names (themselves and
+ * what ends in `.name`; a dot before counts as none), addresses and networks
+ * (ADDR/BITS), with commas or spaces between, or `*` for all. Items of other
+ * programs, such as NAME:PORT, match nothing.
+ */
+bool value_no_proxy(struct slice list, struct slice host);
 
 #endif

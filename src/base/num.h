@@ -73,4 +73,23 @@ max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/*
+ * A rate: `burst` at once, and one more with each tick of a clock. *full is the
+ * tick at which all are there again, 0 in the beginning. False: none is left.
+ */
+static inline bool
+rate_has(uint64_t full, uint64_t tick, uint64_t burst)
+{
+	return max_u64(full, tick) - tick < burst;
+}
+
+static inline bool
+rate_take(uint64_t *full, uint64_t tick, uint64_t burst)
+{
+	if (!rate_has(*full, tick, burst))
+		return false;
+	*full = max_u64(*full, tick) + 1;
+	return true;
+}
+
 #endif

@@ -106,6 +106,16 @@ address_try(struct relay *r, struct slice user, uint64_t *retry_s)
 	    ADDRESS_MS, retry_s);
 }
 
+bool
+login_token_wrong(struct relay *r, uint64_t *retry_s)
+{
+	const struct addr *a = &r->site.client;
+
+	return bucket_take(r, bucket_key('t', slice_of(a->ip,
+	    a->family == ADDR_V4 ? 4 : 8), SL("")), TOKENS_BURST, TOKEN_MS,
+	    retry_s);
+}
+
 static bool
 login_parse_json(struct login *l, struct slice body)
 {

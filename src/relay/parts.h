@@ -68,6 +68,8 @@ enum {
 	                                 * two dials are apart */
 	EXPECT_MS = 10 * 1000,          /* or to come after a takeover */
 	SETTLE_MS = 1000,               /* a new connection, for its request */
+	RESUME_BURST = 256,             /* attempts for one session at once, */
+	RESUME_MS = 100,                /* and one more after so long */
 	REMOTES_SPARE = 2,              /* connections that come to resume */
 	SESSIONS_CACHED = 512,
 	SESSION_CHECK_MS = 60 * 1000,   /* a verdict is asked for again */
@@ -76,6 +78,8 @@ enum {
 	ACCESS_CACHED = 512,            /* of who may open which app */
 	RECHECKS = 32,                  /* questions about that in one turn */
 	BUCKETS = 2048,                 /* login attempts, see login.c */
+	TOKENS_BURST = 10,              /* wrong ones of agents, from one */
+	TOKEN_MS = 6000,                /* address; then they are told less */
 	TRIES_BURST = 10,               /* for one account, from one address */
 	TRY_MS = 6000,                  /* one more attempt after so long */
 	ADDRESS_BURST = 30,             /* from one address */
@@ -316,6 +320,7 @@ struct remote {
 	struct name session;            /* its id */
 	uint8_t secret[HELLO_SECRET_BYTES];
 	uint64_t attempt;               /* the last one that resumed it */
+	uint64_t attempts;              /* all: their rate (num.h) */
 	uint64_t parked_ms;
 	uint32_t limit;                 /* of streams, as the welcome said */
 	/* What a hello asked for that is a good one: resume that session, */
@@ -617,6 +622,9 @@ enum { AUTH_TOKEN_CHARS = 43 }; /* 32 bytes in base64url */
 bool auth_random(struct relay *r, uint8_t out[AUTH_TOKEN_CHARS]);
 
 /* login.c */
+/* A wrong token came from this request's address. False: too many did; when
+ * the next one is answered as such. */
+bool login_token_wrong(struct relay *r, uint64_t *retry_s);
 void login_post(struct client *c, const struct http_head *h,
     struct slice body);
 void login_page(struct client *c, const struct http_head *h,

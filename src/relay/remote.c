@@ -158,6 +158,34 @@ remote_make(struct client *c)
 	return NULL;
 }
 
+/*
+ * Guesses cost their sender a connection each, and the log nothing, once there
+ * were too many from an address. Each is looked at all the same: an agent that
+ * shares that address gets in with the right one.
+ */
+static void
+remote_wrong_token(struct client *c)
+{
+	struct relay *r = c->r;
+	uint8_t area[64];
+	struct buf extra = BUF_ON(area);
+	uint64_t retry_s;
+
+	if (login_token_wrong(r, &retry_s)) {
+		LOGF(r->log, LOG_WARN, "relay", "agent refused: wrong token",
+		    log_u("conn", pool_index(&r->clients, c)));
+		reply_json(c, false, 401, SL("{\"error\":\"The token is not "
+		    "right\",\"code\":\"token\"}"), SL(""));
+		return;
+	}
+	c->keep = false;
+	buf_lit(&extra, "Retry-After: ");
+	buf_put_dec(&extra, retry_s);
+	buf_lit(&extra, "\r\n");
+	reply_json(c, false, 429, SL("{\"error\":\"Too many wrong tokens from "
+	    "this address\"}"), buf_slice(&extra));
+}
+
 /* The token was looked at: the connection becomes a tunnel, or is refused. */
 static void
 remote_begin(struct client *c, const struct http_head *h)
@@ -166,10 +194,7 @@ remote_begin(struct client *c, const struct http_head *h)
 	struct remote *l;
 
 	if (r->verdict->result != E_OK) {
-		LOGF(r->log, LOG_WARN, "relay", "agent refused: wrong token",
-		    log_u("conn", pool_index(&r->clients, c)));
-		reply_json(c, false, 401, SL("{\"error\":\"The token is not "
-		    "right\",\"code\":\"token\"}"), SL(""));
+		remote_wrong_token(c);
 		return;
 	}
 	l = remote_make(c);

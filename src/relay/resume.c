@@ -19,6 +19,7 @@
 
 #include <assert.h>
 
+#include "base/num.h"
 #include "crypto/ct.h"
 
 bool
@@ -105,6 +106,9 @@ resume_asked(struct remote *l, const struct hello *hello)
 
 	if (o == NULL) {
 		remote_refuse(l, SL("unknown-session"));
+	} else if (!rate_take(&o->attempts, l->r->io->now_ms / RESUME_MS,
+	    RESUME_BURST)) {
+		remote_refuse(l, SL("limit"));
 	} else if (hello->attempt <= o->attempt || !proof_ok(o, hello)) {
 		remote_refuse(l, SL("proof"));
 	} else {

@@ -326,7 +326,7 @@ void
 streams_opened(struct tunnel *t, const struct frame *f)
 {
 	enum reset_code refuse = RESET_INTERNAL;
-	struct tunnel_stream *s;
+	struct tunnel_stream *s = NULL;
 
 	if (t->cfg.role != TUNNEL_AGENT || f->stream != t->last_id + 1 ||
 	    t->goaway_got) {
@@ -338,7 +338,10 @@ streams_opened(struct tunnel *t, const struct frame *f)
 		return;
 	}
 	t->last_id = f->stream;
-	s = t->cfg.ops->open(t->cfg.owner, &f->u.open, &refuse);
+	if (rate_take(&t->opens, t->now_ms * FLOOD_PER_MS, FLOOD_BURST))
+		s = t->cfg.ops->open(t->cfg.owner, &f->u.open, &refuse);
+	else
+		refuse = RESET_OVER_LIMIT;
 	if (s == NULL) {
 		send_reset(t, f->stream, refuse, false);
 		return;

@@ -264,7 +264,8 @@ bool
 tunnel_may_open(const struct tunnel *t)
 {
 	return t->cfg.role == TUNNEL_RELAY && t->state == TUNNEL_LIVE &&
-	    t->nstreams < t->limit;
+	    t->nstreams < t->limit &&
+	    rate_has(t->opens, t->now_ms * OPEN_PER_MS, OPEN_BURST);
 }
 
 enum err
@@ -274,6 +275,7 @@ tunnel_open(struct tunnel *t, struct tunnel_stream *s)
 		tunnel_goaway(t, GOAWAY_RENEW, RENEW_MS);
 	if (!tunnel_may_open(t))
 		return E_FULL;
+	rate_take(&t->opens, t->now_ms * OPEN_PER_MS, OPEN_BURST);
 	streams_open(t, s);
 	return E_OK;
 }

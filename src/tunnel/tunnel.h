@@ -301,6 +301,7 @@ struct tunnel {
 	uint32_t limit;                 /* streams, the lesser of both */
 	uint32_t nstreams;              /* open, waiting or reset pending */
 	uint32_t last_id;
+	uint64_t opens;                 /* the rate of OPENs (num.h) */
 	struct tunnel_list fresh, old;  /* ready: new ones first */
 	struct tunnel_list ctl;         /* control frames due */
 	struct chain resets;            /* RESETs that found no room */
@@ -409,7 +410,7 @@ enum err tunnel_resumed(struct tunnel *t, uint64_t peer_received);
 enum err tunnel_resume(struct tunnel *t, struct tunnel *via,
     struct slice json, uint64_t peer_received, uint64_t now_ms);
 
-/* Relay: may a stream be opened now: live, and below the limit. */
+/* Relay: may a stream be opened now: live, and below limit and rate. */
 bool tunnel_may_open(const struct tunnel *t);
 /* Relay: open a stream: OPEN leaves as soon as it can. E_FULL if
  * !tunnel_may_open; the stream stays detached then. */

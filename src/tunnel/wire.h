@@ -51,11 +51,21 @@ enum refuse_code { REFUSE_LIST(X) REFUSE_CODES };
 	X(RTT_GROW_MS,             2, "a shorter round trip is near")   \
 	X(RTT_NEAR_MS,             1, "what a near one counts as")      \
 	X(WINDOW_NEAR,        262144, "a stream's window, most, when near") \
+	X(OPEN_BURST,           8192, "streams that the relay opens at once") \
+	X(OPEN_PER_MS,             8, "and so many more each ms")       \
+	X(FLOOD_BURST,        163840, "streams that an agent takes at once") \
+	X(FLOOD_PER_MS,           10, "and so many more each ms")       \
 	X(STREAM_RENEW,   2147418112, "the relay goes away at this stream") \
 	X(RENEW_MS,          3600000, "deadline of that go-away")       \
 	X(GRACE_MS,            30000, "a parked session lives so long, usual")
 #define X(name, value, text) name = value,
 enum wire_limit { WIRE_LIST(X) };
 #undef X
+
+/* What the relay may have opened and the agent not seen: before a dead
+ * connection is noticed, and what waits for room in the ring. */
+_Static_assert(OPEN_BURST + OPEN_PER_MS * (PING_AFTER_MS + DEAD_AFTER_MS) +
+    STREAMS_MAX < FLOOD_BURST && OPEN_PER_MS < FLOOD_PER_MS,
+    "an honest relay is never refused");
 
 #endif

@@ -360,6 +360,9 @@ describe('through a proxy (tinyproxy)', () => {
 			await proxy.proc.waitFor(/CONNECT localhost/, 'the proxy was used');
 			await stopCleanly(one);
 		}
+		const [nobody] = await freePorts();
+		await stopCleanly(await agent(relay, relay.origin, ['--ca', pki.ca],
+		    { env: { HTTPS_PROXY: `http://127.0.0.1:${nobody}`, NO_PROXY: 'example.org,localhost' } }));
 		const stranger = await agent(relay, relay.origin, ['--ca', pki.ca],
 		    { env: { HTTPS_PROXY: `http://127.0.0.1:${shut.port}` }, wait: false });
 		await stranger.proc.waitFor(/the proxy wants credentials/, '407');

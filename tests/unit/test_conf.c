@@ -91,6 +91,43 @@ expect_ok(const char *why, bool ok)
 } while (0)
 
 static void
+no_proxy_is_read_as_others_read_it(void **state)
+{
+	static const struct { const char *list, *host; bool yes; } t[] = {
+		{ "", "relay.example", false },
+		{ "*", "relay.example", true }, { "*", "::1", true },
+		{ "other.example", "relay.example", false },
+		{ "relay.example", "relay.example", true },
+		{ "Relay.EXAMPLE.", "relay.example", true },
+		{ "example", "relay.example", true },
+		{ ".example", "relay.example", true },
+		{ "relay.example", "example", false },
+		{ "lay.example", "relay.example", false },
+		{ "a,b, relay.example", "relay.example", true },
+		{ "a b relay.example c", "relay.example", true },
+		{ ",, ,.,", "relay.example", false },
+		{ "relay.example:443", "relay.example", false },
+		{ "192.0.2.1", "192.0.2.1", true },
+		{ "192.0.2.1", "192.0.2.10", false },
+		{ "2.1", "192.0.2.1", false },
+		{ "192.0.2.0/24", "192.0.2.77", true },
+		{ "192.0.2.0/24", "192.0.3.77", false },
+		{ "192.0.2.0/x", "192.0.2.0", false },
+		{ "192.0.2.0/", "192.0.2.0", false },
+		{ "0.0.0.0/0", "192.0.2.1", true },
+		{ "0.0.0.0/0", "2001:db8::1", false },
+		{ "2001:db8::/32", "2001:db8::1", true },
+		{ "192.0.2.1/129", "192.0.2.1", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++)
+		assert_int_equal(value_no_proxy(
+		    slice_of(t[i].list, strlen(t[i].list)),
+		    slice_of(t[i].host, strlen(t[i].host))), t[i].yes);
+}
+
+static void
 defaults_are_those_of_the_help(void **state)
 {
 	struct relay_cfg r;
@@ -745,6 +782,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_proxy_is_read_as_others_read_it),
 		cmocka_unit_test(defaults_are_those_of_the_help),
 		cmocka_unit_test(every_row_is_documented_and_spelled_once),
 		cmocka_unit_test(help_names_every_setting),

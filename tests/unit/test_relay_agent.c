@@ -73,6 +73,45 @@ upgrades_that_are_refused(void **state)
 	rig_close(&g);
 }
 
+/* Behind one address somebody guesses, and somebody has the right one. */
+static void
+guesses_at_a_token_lock_nobody_out(void **state)
+{
+	static const char wrong[] = "GET /tunnel HTTP/1.1\r\n" HOST UPGRADE
+	    VERSION KEY PROTO "Authorization: Bearer wrong\r\n\r\n";
+	struct cl *c;
+	size_t logged;
+
+	(void)state;
+	begin_plain();
+	rig_start(&g);
+	for (unsigned i = 0; i < TOKENS_BURST; i++) {
+		c = cl_new(&g, A1, NULL);
+		assert_int_equal(cl_ask(c, wrong), 401);
+		assert_false(c->eof);
+		cl_close(c, false);
+	}
+	logged = world_log_count(g.w, "wrong token");
+	assert_int_equal(logged, TOKENS_BURST);
+	for (unsigned i = 0; i < 3; i++) {
+		c = cl_new(&g, A1, NULL);
+		assert_int_equal(cl_ask(c, wrong), 429);
+		assert_true(cl_head_has(c, "Retry-After: "));
+		assert_false(cl_body_has(c, "\"code\""));
+		rig_settle(&g);
+		assert_true(c->eof);
+		cl_close(c, false);
+	}
+	assert_int_equal(world_log_count(g.w, "wrong token"), logged);
+	c = cl_new(&g, A2, NULL);
+	assert_int_equal(cl_ask(c, wrong), 401);
+	assert_true(ag_up(&g, A1, "mac")->confirmed);
+	rig_run(&g, TOKEN_MS);
+	c = cl_new(&g, A1, NULL);
+	assert_int_equal(cl_ask(c, wrong), 401);
+	rig_close(&g);
+}
+
 static void
 hellos_that_are_refused(void **state)
 {
@@ -522,6 +561,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(upgrades_that_are_refused),
+		cmocka_unit_test(guesses_at_a_token_lock_nobody_out),
 		cmocka_unit_test(hellos_that_are_refused),
 		cmocka_unit_test(each_step_of_the_beginning_has_a_deadline),
 		cmocka_unit_test(nothing_changes_before_the_confirmation),

@@ -196,7 +196,8 @@ a_wrong_resume_costs_nobody_anything(void **state)
 	ag_drop(web, true);
 	resume();
 	for (int i = 0; i < 8; i++) {
-		const char *want = i < 5 ? "proof" : "unknown-session";
+		const char *want = i < 5 ? "proof" : i < 7 ?
+		    "unknown-session" : "name";
 		struct remote *l = pool_at(&g.r->remotes, 0);
 
 		b = ag_new(&g, A2, i == 5 ? "lab" : "mac");
@@ -235,6 +236,46 @@ a_wrong_resume_costs_nobody_anything(void **state)
 		if (i < 7)
 			resume();
 	}
+	downloaded(c, s);
+	rig_close(&g);
+}
+
+/* Whoever hammers at a session is put off; it waits for the right one. */
+static void
+the_rate_of_resumptions_is_bounded(void **state)
+{
+	struct remote *l;
+	struct as *s;
+	struct cl *c;
+	struct ag *b;
+	unsigned n = 0;
+
+	(void)state;
+	begin_parking();
+	c = downloading(&s);
+	rig_run(&g, 3);
+	ag_drop(web, true);
+	b = ag_new(&g, A2, "mac");
+	b->forges = true;
+	b->hello.resume = true;
+	b->hello.start = false;
+	b->hello.session = slice_of(web->session, sizeof web->session);
+	b->hello.attempt = web->attempt + 1;
+	l = pool_at(&g.r->remotes, 0);
+	assert_int_equal(l->attempts, 0);
+	l->attempts = world_now(g.w) / RESUME_MS + RESUME_BURST - 20;
+	do {
+		b->refused = false;
+		ag_dial(b);
+		rig_settle(&g);
+		assert_true(b->refused);
+		ag_drop(b, false);
+		l->attempts += 2;       /* virtual time passes by dialling */
+	} while (strcmp(b->code, "proof") == 0 && ++n < 30);
+	assert_string_equal(b->code, "limit");
+	assert_in_range(n, 6, 29);
+	rig_run(&g, 3 * RESUME_MS);
+	resume();
 	downloaded(c, s);
 	rig_close(&g);
 }
@@ -523,6 +564,7 @@ main(void)
 		cmocka_unit_test(
 		    the_newest_connection_wins_over_a_half_open_one),
 		cmocka_unit_test(a_wrong_resume_costs_nobody_anything),
+		cmocka_unit_test(the_rate_of_resumptions_is_bounded),
 		cmocka_unit_test(an_impossible_number_ends_the_session),
 		cmocka_unit_test(a_parked_session_expires),
 		cmocka_unit_test(a_request_waits_for_the_agent),

@@ -973,6 +973,41 @@ the_relay_goes_away_before_numbers_run_out(void **state)
 }
 
 static void
+the_rate_of_opens_is_bounded_on_both_sides(void **state)
+{
+	struct pair *w = live_pair(1);
+
+	UNUSED(state);
+	w->relay.t.opens = w->relay.t.now_ms * OPEN_PER_MS + OPEN_BURST - 1;
+	open_settled(w, 10);
+	assert_false(w->relay.fate[0].was_reset);
+	assert_false(tunnel_may_open(&w->relay.t));
+	assert_int_equal(tunnel_open(&w->relay.t,
+	    &rec_take(&w->relay, 1)->s), E_FULL);
+	pair_time(w, 1);
+	pair_settle(w);
+	for (int i = 0; i < OPEN_PER_MS; i++)
+		assert_non_null(pair_open(w, 10));
+	assert_null(pair_open(w, 10));
+	pair_settle(w);
+	/* A relay that does not care is told, and the app not asked. */
+	pair_time(w, 10);
+	pair_settle(w);
+	w->agent.t.opens = w->agent.t.now_ms * FLOOD_PER_MS + FLOOD_BURST;
+	assert_non_null(pair_open(w, 10));
+	pair_settle(w);
+	assert_true(w->relay.fate[w->uids - 1].was_reset);
+	assert_int_equal(w->relay.fate[w->uids - 1].code, RESET_OVER_LIMIT);
+	assert_false(w->agent.fate[w->uids - 1].opened);
+	pair_time(w, 1);
+	assert_non_null(pair_open(w, 10));
+	pair_settle(w);
+	assert_false(w->relay.fate[w->uids - 1].was_reset);
+	assert_true(w->agent.fate[w->uids - 1].opened);
+	pair_free(w);
+}
+
+static void
 a_closed_tunnel_resets_its_streams(void **state)
 {
 	struct pair *w = live_pair(1);
@@ -1754,6 +1789,7 @@ main(void)
 		cmocka_unit_test(full_rings_on_both_sides_do_not_deadlock),
 		cmocka_unit_test(a_request_cancelled_early_leaves_no_trace),
 		cmocka_unit_test(an_agent_short_of_room_answers_over_limit),
+		cmocka_unit_test(the_rate_of_opens_is_bounded_on_both_sides),
 		cmocka_unit_test(dropped_and_unread_bytes_are_returned),
 		cmocka_unit_test(stalled_readers_do_not_stop_the_others),
 		cmocka_unit_test(a_keystroke_does_not_wait_for_downloads),
