@@ -54,6 +54,35 @@ export function outages(test) {
 		    `7 people, none noticed, longest pause ${longest} ms`);
 	});
 
+	test('an agent that sleeps until the relay has given its connection up', async () => {
+		const d = await deployment();
+		const longest = await everybody(d, async () => {
+			const goOn = await hush(d);
+			process.kill(d.agent.pid, 'SIGSTOP');
+			await d.relay.proc.waitFor(/\bcut\b.*why="no sign of life"/, 'cut');
+			process.kill(d.agent.pid, 'SIGCONT');
+			await d.agent.proc.waitFor(/\bresumed\b/, 'resumed');
+			goOn();
+		});
+		assert.equal(said(d.agent, /session lost/), 0);
+		console.log(`# agent asleep: 7 people, none noticed, longest pause ${longest} ms`);
+	});
+
+	test('a relay that sleeps: what the agent dialled meanwhile comes late and harms nothing', async () => {
+		const d = await deployment();
+		const longest = await everybody(d, async () => {
+			const goOn = await hush(d);
+			process.kill(d.relay.pid, 'SIGSTOP');
+			await d.agent.proc.waitFor(/\bcut\b.*why="the relay is dead"/, 'cut');
+			await d.agent.proc.waitFor(/no answer to the handshake in time/, 'a dial in vain');
+			process.kill(d.relay.pid, 'SIGCONT');
+			await d.agent.proc.waitFor(/\bresumed\b/, 'resumed');
+			goOn();
+		});
+		assert.equal(said(d.agent, /session lost/), 0);
+		console.log(`# relay asleep: 7 people, none noticed, longest pause ${longest} ms`);
+	});
+
 	test('the newest connection wins at once, whatever the old one holds', async () => {
 		const d = await deployment();
 		hurry(d.agent);
