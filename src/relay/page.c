@@ -102,6 +102,9 @@ page_open(struct buf *b, struct slice title, struct slice head_extra)
 	    "<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
 	buf_put_html(b, title);
 	buf_lit(b, "</title>\n"
+	    "<link rel=\"icon\" href=\"/_adit/assets/icon.svg?v=");
+	buf_put(b, assets_version);
+	buf_lit(b, "\">\n"
 	    "<link rel=\"stylesheet\" href=\"/_adit/assets/adit.css?v=");
 	buf_put(b, assets_version);
 	buf_lit(b, "\">\n");
