@@ -193,7 +193,6 @@ answer_done(struct rstream *s)
 	} else if (c->body_done && s->up.n == 0) {
 		stream_orphan(s);
 	} else {
-		s->resp = RESP_HEAD;
 		proxy_client_gone(c);
 	}
 	client_answered(c);

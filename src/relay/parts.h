@@ -19,6 +19,7 @@
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
  *   remote.c   agents: upgrade, hello, names, the tunnel's socket
+ *   names.c    whose a bare name of an app is
  *   resume.c   sessions whose connection is cut, and the next one
  *   stop.c     stopping in order
  *   kept.c     the state that survives a restart
@@ -89,6 +90,8 @@ enum {
 	GUESSED_BURST = 3,
 	GUESSED_MS = 20 * 1000,
 	DRAINING_MAX = 2,               /* sessions of a name, at once */
+	HELD_MAX = 256,                 /* names of apps that are somebody's, */
+	HELD_MS = 10 * 60 * 1000,       /* and so long after they left */
 	PAST_EVENTS = 16,               /* of one agent, that are kept */
 	LIVE_MAX = 64,                  /* who listen to live events, */
 	LIVE_PER_SESSION = 16,
@@ -382,6 +385,12 @@ struct live {                           /* who listens, and from where */
 	uint8_t host[LIVE_HOST];
 };
 
+struct held {                           /* a bare name of an app */
+	struct name app;
+	uint32_t credential;            /* whose; 0: a free place */
+	uint64_t seen_ms;               /* when they came or left last */
+};
+
 enum past_what {
 	PAST_CONNECTED, PAST_CUT, PAST_RESUMED, PAST_GONE, PAST_WHATS,
 };
@@ -440,6 +449,7 @@ struct relay {
 	struct live *live;              /* LIVE_MAX */
 	uint32_t nlive;
 	uint64_t live_ms;               /* when the next frame may be made */
+	struct held *held_names;        /* HELD_MAX */
 	struct past *past;
 	uint32_t npast;
 	struct kept_agent *kept;
@@ -696,6 +706,15 @@ void page_to_https(struct client *c, const struct http_head *h);
 void page_asset(struct client *c, const struct http_head *h, struct slice path);
 /* The page that is all of the dashboard; its script does the rest. */
 void page_shell(struct client *c, const struct http_head *h);
+
+/* names.c */
+/* May agents of that credential have the bare name? */
+bool names_may(const struct relay *r, struct slice app, uint32_t credential);
+/* l has come (`claim`: names that are nobody's are its credential's then), or
+ * it leaves. */
+void names_seen(struct relay *r, const struct remote *l, bool claim);
+/* The credential was removed. */
+void names_free(struct relay *r, uint32_t credential);
 
 /* status.c */
 bool status_is_up(const struct relay *r, uint32_t i);

@@ -57,6 +57,7 @@ tables_bytes(const struct relay_plan *p)
 	    arena_bytes(sizeof(struct cached) * SESSIONS_CACHED, 16) +
 	    arena_bytes(sizeof(struct allowed) * ACCESS_CACHED, 16) +
 	    arena_bytes(sizeof(struct live) * LIVE_MAX, 16) +
+	    arena_bytes(sizeof(struct held) * HELD_MAX, 16) +
 	    arena_bytes(sizeof(struct past) * 2 * (size_t)p->remotes, 16) +
 	    arena_bytes(sizeof(struct code) * CODES_MAX, 16) +
 	    arena_bytes(sizeof(struct bucket) * BUCKETS, 16) +

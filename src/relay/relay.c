@@ -42,6 +42,7 @@ relay_take_memory(struct relay *r, const struct relay_plan *plan,
 	r->cache = arena_take(a, sizeof *r->cache * SESSIONS_CACHED, 16);
 	r->access = arena_take(a, sizeof *r->access * ACCESS_CACHED, 16);
 	r->live = arena_take(a, sizeof *r->live * LIVE_MAX, 16);
+	r->held_names = arena_take(a, sizeof *r->held_names * HELD_MAX, 16);
 	r->npast = 2 * plan->remotes;
 	r->past = arena_take(a, sizeof *r->past * r->npast, 16);
 	r->codes = arena_take(a, sizeof *r->codes * CODES_MAX, 16);

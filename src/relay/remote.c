@@ -227,6 +227,7 @@ remote_end(struct remote *l, enum close_code code)
 void
 remote_end_credential(struct relay *r, uint32_t credential)
 {
+	names_free(r, credential);
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		struct remote *l = pool_at(&r->remotes, i);
 
@@ -569,6 +570,7 @@ remote_confirmed(void *owner)
 	kept_set_tunnel_id(r, name_slice(&l->name),
 	    name_slice(&l->tunnel_id));
 	status_log(r, &l->name, PAST_CONNECTED, NULL);
+	names_seen(r, l, true);
 	LOGF(r->log, LOG_INFO, "relay", "agent connected",
 	    log_s("agent", name_slice(&l->name)),
 	    log_u("apps", l->napps));
@@ -679,6 +681,7 @@ remote_find_app(struct relay *r, struct slice name, uint16_t *index)
 
 		if (pool_live(&r->remotes, k) && !l->dead &&
 		    l->state == REMOTE_CURRENT && remote_has_app(l, name, &i) &&
+		    names_may(r, name, l->credential) &&
 		    (found == NULL || l->seq > found->seq)) {
 			found = l;
 			*index = i;
@@ -701,6 +704,8 @@ remote_lost(struct remote *l, const char *why)
 {
 	if (l->dead || resume_park(l, why, false))
 		return;
+	if (l->seq > 0)
+		names_seen(l->r, l, false);
 	l->dead = true;
 	l->r->wake = true;
 	if (l->seq > 0 && remote_current(l->r, name_slice(&l->name)) == NULL)

@@ -414,6 +414,65 @@ agents_have_the_names_of_their_tokens(void **state)
 	rig_close(&g);
 }
 
+/* The status URL of the app `web` of an agent. */
+static bool
+has_bare_name(const char *agent)
+{
+	static char at[400];
+	struct cl *c = cl_new(&g, C1, NULL);
+	const char *p, *end;
+
+	assert_int_equal(get(c, "/_adit/api/relay/status", fake_cookie(ANN)),
+	    200);
+	snprintf(at, sizeof at, "{\"name\":\"%s\",\"tunnelId\"", agent);
+	p = strstr(c->body.p, at);
+	assert_non_null(p);
+	p = strstr(p, "\"url\":\"");
+	end = strchr(p + 7, '"');
+	cl_close(c, false);
+	return memmem(p, (size_t)(end - p), "//web.apps", 10) != NULL;
+}
+
+static void
+a_bare_name_is_its_credentials(void **state)
+{
+	struct ag *pi, *mac;
+
+	(void)state;
+	begin();
+	g.cfg.app_domain = SL("apps.test");
+	fake_start();
+	assert_true(has_bare_name("mac"));
+	/* Another credential comes later, and stays when the owner leaves. */
+	fake.credential = 20;
+	pi = ag_up(&g, A2, "pi");
+	assert_true(has_bare_name("mac") && !has_bare_name("pi"));
+	ag_drop(web, false);
+	rig_settle(&g);
+	assert_false(has_bare_name("pi"));
+	fake.credential = KEEPER_SHARED_TOKEN;
+	mac = ag_up(&g, A1, "mac");
+	assert_true(has_bare_name("mac") && !has_bare_name("pi"));
+	/* Ten minutes without it are enough. */
+	ag_drop(mac, false);
+	rig_run(&g, HELD_MS - 1000);
+	assert_false(has_bare_name("pi"));
+	rig_run(&g, 2000);
+	assert_true(has_bare_name("pi"));
+	/* A credential that is removed has no names. */
+	ag_drop(pi, false);
+	fake.credential = 20;
+	pi = ag_up(&g, A2, "pi");
+	fake.credential = 21;
+	mac = ag_up(&g, A1, "mac");
+	assert_false(has_bare_name("mac"));
+	fake_note(NOTE_CREDENTIAL, "", "", 0, 20, "");
+	rig_run(&g, 3000);
+	assert_int_equal(pi->close_code, CLOSE_REFUSED);
+	assert_true(has_bare_name("mac"));
+	rig_close(&g);
+}
+
 static void
 an_agents_tunnel_ends_with_its_token(void **state)
 {
@@ -692,6 +751,7 @@ main(void)
 		T(an_agents_token_is_removed),
 		T(agents_have_the_names_of_their_tokens),
 		T(an_agents_tunnel_ends_with_its_token),
+		T(a_bare_name_is_its_credentials),
 		T(operations_go_to_the_keeper_as_they_are),
 		T(operations_that_are_refused),
 		T(a_shared_site_changes_no_rights),
