@@ -192,6 +192,37 @@ chain_take(struct chain *c, struct blocks *b, uint8_t *dst, size_t n)
 }
 
 void
+chain_cut(struct chain *c, struct blocks *b, size_t n)
+{
+	size_t left = n;
+	uint32_t i = c->head, off = c->head_off;
+
+	assert(n <= c->n);
+	if (n == 0) {
+		chain_free(c, b);
+		return;
+	}
+	while (left > block_end(c, i) - off) {
+		left -= block_end(c, i) - off;
+		i = b->pool.link[i];
+		off = 0;
+	}
+	for (uint32_t j = i; j != c->tail;) {
+		uint32_t next = b->pool.link[j];
+
+		if (j != i)
+			pool_give(&b->pool, pool_at(&b->pool, j));
+		j = next;
+	}
+	if (i != c->tail)
+		pool_give(&b->pool, pool_at(&b->pool, c->tail));
+	b->pool.link[i] = POOL_MAX;
+	c->tail = i;
+	c->tail_end = off + (uint32_t)left;
+	c->n = n;
+}
+
+void
 chain_free(struct chain *c, struct blocks *b)
 {
 	chain_drop(c, b, c->n);

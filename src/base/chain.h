@@ -62,6 +62,8 @@ size_t chain_slices(const struct chain *c, const struct blocks *b,
 void chain_drop(struct chain *c, struct blocks *b, size_t n);
 /* Copy up to n bytes off the front to dst and drop them; returns how many. */
 size_t chain_take(struct chain *c, struct blocks *b, uint8_t *dst, size_t n);
+/* Keep the first n bytes, n <= c->n. */
+void chain_cut(struct chain *c, struct blocks *b, size_t n);
 /* Drop everything. */
 void chain_free(struct chain *c, struct blocks *b);
 

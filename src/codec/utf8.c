@@ -74,6 +74,60 @@ utf8_end(const struct utf8 *u)
 	return !u->bad && u->left == 0;
 }
 
+static const struct slice replacement = SL_INIT("\xef\xbf\xbd");
+
+/* The front of `in` that is whole characters. */
+static size_t
+whole_run(struct slice in)
+{
+	size_t good = 0;
+
+	while (good < in.n) {
+		struct slice rest;
+		uint32_t code_point;
+
+		good += ascii_run(in.p + good, in.n - good);
+		rest = slice_from(in, good);
+		if (!utf8_take(&rest, &code_point))
+			break;
+		good = in.n - rest.n;
+	}
+	return good;
+}
+
+void
+utf8_mend(struct utf8_mend *m, struct slice in, size_t *used,
+    struct slice *out)
+{
+	*used = 0;
+	*out = slice_head(in, m->n == 0 ? whole_run(in) : 0);
+	if (out->n > 0 || in.n == 0) {
+		*used = out->n;
+		return;
+	}
+	/* What comes is, or may be, a part of a character. */
+	if (utf8_step(&m->u, slice_head(in, 1))) {
+		assert(m->n < sizeof m->held);
+		m->held[m->n++] = in.p[0];
+		*used = 1;
+		if (m->u.left == 0) {
+			*out = slice_of(m->held, m->n);
+			m->n = 0;
+		}
+		return;
+	}
+	/* Looked at again as the first byte of another one, unless it was. */
+	*used = m->n == 0;
+	*out = replacement;
+	*m = (struct utf8_mend){ .n = 0 };
+}
+
+struct slice
+utf8_mend_end(struct utf8_mend *m)
+{
+	return m->n > 0 ? replacement : SL("");
+}
+
 bool
 utf8_valid(struct slice s)
 {

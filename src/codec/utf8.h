@@ -29,6 +29,28 @@ bool utf8_end(const struct utf8 *u);
 bool utf8_valid(struct slice s);
 
 /*
+ * utf8_mend: any bytes as UTF-8, in pieces. What can be no character becomes
+ * U+FFFD, once for each longest front of a character that is cut short, as
+ * WHATWG's decoder has it.
+ */
+struct utf8_mend {
+	struct utf8 u;
+	uint8_t n;      /* bytes of a character that has begun */
+	uint8_t held[4];
+};
+
+/*
+ * Take some of `in`, at least one byte unless it is empty or *out is what an
+ * earlier call held back; *used tells how many. *out is the next piece of the
+ * result, perhaps empty: a part of `in`, of *m (until the next call) or
+ * static.
+ */
+void utf8_mend(struct utf8_mend *m, struct slice in, size_t *used,
+    struct slice *out);
+/* The text ends: a character that is cut becomes U+FFFD, else empty. */
+struct slice utf8_mend_end(struct utf8_mend *m);
+
+/*
  * utf8_head: the longest front of `s` of at most n_max bytes that does not
  * cut a character. For valid `s`; of other bytes some front, still <= n_max.
  */
