@@ -179,6 +179,8 @@ secret_for(struct conf *c, enum conf_id id)
 {
 	if (id == C_JWT_SECRET)
 		return &c->jwt;
+	if (id == C_CHANNEL_KEY)
+		return &c->channel;
 	if (id == C_PROXY)
 		return &c->proxy;
 	return id == C_PASSWORD ? &c->password : &c->token;

@@ -40,6 +40,7 @@ enum conf_id {
 	C_JWT_SECRET, C_RELAY_TOKEN, C_TOKEN_FILE, C_PASSWORD, C_NO_LOGIN,
 	C_DOMAIN, C_APP_DOMAIN, C_APP_PORTS, C_ROOT, C_RESERVE, C_PUBLIC,
 	C_PUBLIC_URL, C_TRUST_PROXY,
+	C_CHANNEL_KEY, C_CHANNEL_PATH, C_CHANNEL_MESSAGE,
 	C_TLS_CERT, C_TLS_KEY, C_LISTEN_HTTP,
 	C_RELAY, C_NAME, C_APP, C_CA, C_PIN, C_PROXY, C_NO_PROXY,
 	C_MEMORY, C_MAX_CONNECTIONS, C_MAX_PER_ADDRESS, C_MAX_AGENTS,
@@ -111,7 +112,7 @@ struct conf {
 	struct conf_value v[CONF_IDS];
 	struct conf_item items[CONF_ITEMS_MAX];
 	size_t nitems;
-	struct secret jwt, token, password, proxy;
+	struct secret jwt, token, password, proxy, channel;
 	struct buf error;       /* the line for the person, without newline */
 	uint8_t error_area[CONF_ERROR_MAX];
 	uint8_t text[CONF_FILE_MAX];    /* strings of the file, unescaped */

@@ -120,6 +120,12 @@ check_token(struct slice s)
 }
 
 static const char *
+check_channel_key(struct slice s)
+{
+	return strength_fault(STRENGTH_CHANNEL, s);
+}
+
+static const char *
 check_jwt(struct slice s)
 {
 	return strength_fault(STRENGTH_JWT, s);
@@ -144,7 +150,8 @@ check_jwt(struct slice s)
 	.id = C_LATER, .type = CONF_REFUSED, .roles = (roles_),         \
 	.flag = (flag_), .key = (key_), .env = (env_), .help = (help_) }
 
-static const char no_channel[] = "not in this version: the message channel";
+static const char no_folder[] = "the relay serves no folder: let an app serve "
+    "it, and name the app with --root";
 static const char no_secret[] =
     "everybody on this machine can read a command line; "
     "use the environment or a file";
@@ -329,6 +336,20 @@ const struct conf_row conf_rows[] = {
 	    "machine), private (private networks too), or networks such as "
 	    "10.1.0.0/16; several with commas between" },
 
+	{ .id = C_CHANNEL_KEY, .type = CONF_SECRET, .roles = CONF_RELAYS,
+	    .key = "channel_key", .env = "TUNNEL_REGISTRATION_API_KEY",
+	    .check = check_channel_key, .arg = "TEXT",
+	    .help = "turns the message channel on: the key that workstations "
+	    "register with; at least 32 bytes" },
+	{ .id = C_CHANNEL_PATH, .type = CONF_TEXT, .roles = CONF_RELAYS,
+	    .flag = "channel-path", .key = "channel_path", .env = "WS_PATH",
+	    .arg = "PATH", .check = value_channel_path, .dflt = "/ws",
+	    .help = "where the channel's WebSocket is" },
+	{ .id = C_CHANNEL_MESSAGE, .type = CONF_SIZE, .roles = CONF_RELAYS,
+	    .flag = "channel-message", .key = "channel_message",
+	    .arg = "SIZE", .min = 64 * 1024, .max = 50 * MIB, .dflt = "8MiB",
+	    .help = "the largest message of the channel" },
+
 	{ .id = C_MEMORY, .type = CONF_SIZE, .roles = CONF_BOTH,
 	    .flag = "memory", .key = "memory", .arg = "SIZE",
 	    .min = 4 * MIB, .max = 64 * 1024 * MIB, .dflt = "48MiB",
@@ -384,12 +405,10 @@ const struct conf_row conf_rows[] = {
 	    .roles = CONF_BOTH | CONF_ASKS | CONF_INIT, .flag = "help",
 	    .help = "print this" },
 
-	LATER_ROW("channel-key", "channel_key",
-	    "TUNNEL_REGISTRATION_API_KEY", CONF_RELAYS, no_channel),
-	LATER_ROW("channel-path", "channel_path", "WS_PATH", CONF_RELAYS,
-	    no_channel),
+	LATER_ROW(NULL, NULL, "WEB_CLIENT_PATH", CONF_RELAYS, no_folder),
 	/* Spellings that exist for nothing: a secret would show in ps. */
 	LATER_ROW("password", NULL, NULL, CONF_RELAYS, no_secret),
+	LATER_ROW("channel-key", NULL, NULL, CONF_RELAYS, no_secret),
 	LATER_ROW("jwt-secret", NULL, NULL, CONF_RELAYS, no_secret),
 	LATER_ROW("relay-token", NULL, NULL, CONF_BOTH, no_secret),
 };

@@ -98,6 +98,7 @@ wipe_settings(struct serve *s)
 	secret_wipe(&s->conf.jwt);
 	secret_wipe(&s->conf.password);
 	secret_wipe(&s->conf.token);
+	secret_wipe(&s->conf.channel);
 }
 
 /* Never in a swap file nor in a dump. What the limits do not allow is not
@@ -128,6 +129,7 @@ open_inside(void *ctx, struct vault_hello *h)
 	uint8_t seed[2 * RNG_SEED_MIN];
 	struct keeper_cfg cfg = { .jwt = &s->conf.jwt,
 		.password = &s->conf.password, .token = &s->conf.token,
+		.channel = &s->conf.channel,
 		.seed = slice_of(seed, sizeof seed),
 		.io = { store_load, store_save, store_append, store_rotate,
 		    store_remove, &s->relay_data },
@@ -204,8 +206,9 @@ call_inside(void *ctx, const struct vault_call *c, struct vault_reply *r,
 
 	switch (c->kind) {
 	case VAULT_SAVE:
-		/* This one and no other: not a secret's file. */
-		r->ok = slice_eq(bytes, SL("relay.json")) &&
+		/* These and no other: not a secret's file. */
+		r->ok = (slice_eq(bytes, SL("relay.json")) ||
+		    slice_eq(bytes, SL("channel.json"))) &&
 		    data_save(&s->relay_data, bytes,
 		    slice_of(shared, c->shared_n)) == E_OK;
 		break;

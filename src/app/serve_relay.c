@@ -126,29 +126,31 @@ serve_close_listens(struct serve *s)
 
 /* ---- state ---- */
 
+/* The text of a kept file, empty if there is none. */
 static int
-open_relay(struct serve *s)
+load_state(struct serve *s, struct slice file, struct slice *text)
 {
 	static uint8_t state[STATE_MAX];
-	struct slice file = SL("relay.json"), text = { state, 0 };
-	enum err e = data_load(&s->relay_data, file, state, sizeof state,
-	    &text.n);
-	struct json v;
+	enum err e;
 
+	*text = slice_of(state, 0);
+	e = data_load(&s->relay_data, file, state, sizeof state, &text->n);
 	if (e == E_RANGE)
 		return serve_file_fault(EXIT_USAGE, s->rs.data, role_name,
 		    file, 0, "larger than it can be");
 	if (e != E_OK && e != E_EOF)
 		return serve_file_fault(EXIT_USAGE, s->rs.data, role_name,
 		    file, 0, strerror(s->relay_data.error));
-	for (size_t i = 0; i < s->rs.cfg.nlistens; i++)
-		if (s->rs.cfg.listens[i].secure)
-			kernel_listen_tls(&s->kernel,
-			    s->rs.cfg.listens[i].fd);
-	io_random(&s->loop.io, &s->rs.cfg.hash_seed,
-	    sizeof s->rs.cfg.hash_seed);
-	e = relay_new(&s->relay, &s->rs.cfg, &s->rplan, &s->arena, &s->log,
-	    &s->loop.io, text);
+	return EXIT_GO_ON;
+}
+
+/* What the relay made of a kept file. */
+static int
+state_taken(struct serve *s, enum err e, struct slice file,
+    struct slice text)
+{
+	struct json v;
+
 	if (e == E_OK)
 		return EXIT_GO_ON;
 	if (e != E_SYNTAX)
@@ -158,6 +160,39 @@ open_relay(struct serve *s)
 		    file, 1, "not of the form that the relay writes");
 	return serve_file_fault(EXIT_USAGE, s->rs.data, role_name, file,
 	    store_line(text, json_error_at(text, JSON_DEPTH)), "not JSON");
+}
+
+static int
+open_channel(struct serve *s)
+{
+	struct slice file = SL("channel.json"), text;
+	int code = s->rs.cfg.channel ? load_state(s, file, &text) :
+	    EXIT_GO_ON;
+
+	if (code != EXIT_GO_ON || !s->rs.cfg.channel)
+		return code;
+	return state_taken(s, relay_load_channel(s->relay, text), file, text);
+}
+
+static int
+open_relay(struct serve *s)
+{
+	struct slice file = SL("relay.json"), text;
+	int code = load_state(s, file, &text);
+	enum err e;
+
+	if (code != EXIT_GO_ON)
+		return code;
+	for (size_t i = 0; i < s->rs.cfg.nlistens; i++)
+		if (s->rs.cfg.listens[i].secure)
+			kernel_listen_tls(&s->kernel,
+			    s->rs.cfg.listens[i].fd);
+	io_random(&s->loop.io, &s->rs.cfg.hash_seed,
+	    sizeof s->rs.cfg.hash_seed);
+	e = relay_new(&s->relay, &s->rs.cfg, &s->rplan, &s->arena, &s->log,
+	    &s->loop.io, text);
+	code = state_taken(s, e, file, text);
+	return code == EXIT_GO_ON ? open_channel(s) : code;
 }
 
 int

@@ -202,6 +202,15 @@ limits(struct relay_cfg *cfg, struct conf *c)
 	return true;
 }
 
+static void
+channel(struct relay_cfg *cfg, const struct conf *c)
+{
+	cfg->channel = conf_is_set(c, C_CHANNEL_KEY);
+	cfg->channel_path = conf_text(c, C_CHANNEL_PATH, cfg->channel_path);
+	cfg->channel_message_max = conf_num(c, C_CHANNEL_MESSAGE,
+	    cfg->channel_message_max);
+}
+
 static bool
 login(struct relay_cfg *cfg, struct conf *c)
 {
@@ -228,6 +237,7 @@ setup_relay(struct setup_relay *s, struct conf *c)
 	s->cfg.domain = conf_text(c, C_DOMAIN, SL(""));
 	s->cfg.app_domain = conf_text(c, C_APP_DOMAIN, SL(""));
 	s->cfg.root = conf_text(c, C_ROOT, SL(""));
+	channel(&s->cfg, c);
 	if (conf_is_set(c, C_PUBLIC_URL)) {
 		if (c->v[C_PUBLIC_URL].text.n > SETUP_URL_MAX - 8)
 			return conf_fail(c, &c->v[C_PUBLIC_URL], "too long");

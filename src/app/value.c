@@ -270,6 +270,23 @@ value_prefix(struct slice s)
 }
 
 const char *
+value_channel_path(struct slice s)
+{
+	static const struct slice ours[] = { SL_INIT("/tunnel"),
+		SL_INIT("/api/"), SL_INIT("/_adit"), SL_INIT("/health"),
+		SL_INIT("/readyz"), SL_INIT("/metrics"), SL_INIT("/login"),
+		SL_INIT("/logout"), SL_INIT("/handover"),
+		SL_INIT("/assets/") };
+
+	if (s.n > 64 || value_prefix(s) != NULL)
+		return "want a path such as /ws, 64 bytes at most";
+	for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+		if (slice_starts(s, ours[i]))
+			return "begins like a path of the relay's own";
+	return NULL;
+}
+
+const char *
 value_public(struct slice s)
 {
 	struct slice app = s, agent = slice_cut(&app, '/');

@@ -46,6 +46,8 @@ const char *value_domain(struct slice s);
 const char *value_app_domain(struct slice s);
 /* A path prefix that can be reserved. */
 const char *value_prefix(struct slice s);
+/* The path of the channel's WebSocket: none of the relay's own. */
+const char *value_channel_path(struct slice s);
 /* AGENT/APP. */
 const char *value_public(struct slice s);
 /* An absolute URL without query, as in links. */

@@ -461,6 +461,7 @@ auth_note(struct relay *r, const struct answer *a)
 		forget(r, &w);
 		close_all(r, NULL, &w, 0, false);
 		remote_end_credential(r, a->credential);
+		channel_credential_gone(r, a->credential);
 		break;
 	case NOTE_FLUSH:
 		forget_all(r);

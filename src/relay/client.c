@@ -21,9 +21,11 @@
 static const uint16_t client_edges[CLIENT_STATES] = {
 	[CLIENT_IDLE] = 1 << CLIENT_HEAD | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
 	    1 << CLIENT_PROXY | 1 << CLIENT_WAIT | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_CHANNEL | 1 << CLIENT_POLL | 1 << CLIENT_POST |
 	    1 << CLIENT_LIVE | 1 << CLIENT_DEAD,
 	[CLIENT_HEAD] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_BODY |
 	    1 << CLIENT_PROXY | 1 << CLIENT_WAIT | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_CHANNEL | 1 << CLIENT_POLL | 1 << CLIENT_POST |
 	    1 << CLIENT_LIVE | 1 << CLIENT_DEAD,
 	[CLIENT_ASK] = 1 << CLIENT_IDLE | 1 << CLIENT_BODY | 1 << CLIENT_PROXY |
 	    1 << CLIENT_WAIT | 1 << CLIENT_LIVE | 1 << CLIENT_FLUSH |
@@ -36,6 +38,11 @@ static const uint16_t client_edges[CLIENT_STATES] = {
 	    1 << CLIENT_DEAD,
 	[CLIENT_WS] = 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
 	[CLIENT_LIVE] = 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_CHANNEL] = 1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
+	[CLIENT_POLL] = 1 << CLIENT_IDLE | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
+	[CLIENT_POST] = 1 << CLIENT_IDLE | 1 << CLIENT_FLUSH |
+	    1 << CLIENT_DEAD,
 	[CLIENT_FLUSH] = 1 << CLIENT_LINGER | 1 << CLIENT_DEAD,
 	[CLIENT_LINGER] = 1 << CLIENT_DEAD,
 	[CLIENT_DEAD] = 0,
@@ -239,6 +246,8 @@ client_close(struct client *c, bool abort)
 	if (c->s != NULL)
 		proxy_client_gone(c);
 	assert(c->s == NULL);
+	sock_gone(c);
+	watch_gone(c);
 	timer_stop(&r->timers, &c->timer);
 	if (c->fd >= 0)
 		r->io->ops->close(r->io->ctx, c->fd, abort);
@@ -667,9 +676,19 @@ client_run(struct client *c)
 		else if (c->rd && c->s != NULL)
 			stream_ready(c->s);
 		break;
+	case CLIENT_POLL:
+		if (c->woken && !c->hup)
+			client_poll(c);
+		/* FALLTHROUGH */
 	case CLIENT_WAIT:
 		if (c->hup)
 			client_close(c, true);
+		break;
+	case CLIENT_CHANNEL:
+		sock_run(c);
+		break;
+	case CLIENT_POST:
+		watch_body(c);
 		break;
 	case CLIENT_LINGER:
 		client_drop_input(c);
@@ -703,6 +722,11 @@ client_event(struct client *c, uint32_t flags)
 void
 client_resume(struct client *c, const struct answer *a)
 {
+	if (a->kind == ASK_CHANNEL_KEY) {
+		if (c->state == CLIENT_CHANNEL)
+			sock_answer(c, a);
+		return;
+	}
 	if (c->state != CLIENT_ASK)
 		auth_rechecked(c, a);
 	if (c->state != CLIENT_ASK || c->ask_seq != a->seq)
@@ -719,6 +743,16 @@ client_retry(struct client *c)
 {
 	if (c->state != CLIENT_WAIT)
 		return;
+	client_parse(c, slice_of(c->in, c->in_n));
+	if (c->state == CLIENT_IDLE)
+		client_mark(c);
+}
+
+void
+client_poll(struct client *c)
+{
+	c->woken = false;
+	watch_gone(c);
 	client_parse(c, slice_of(c->in, c->in_n));
 	if (c->state == CLIENT_IDLE)
 		client_mark(c);
@@ -786,6 +820,10 @@ client_arm(struct client *c)
 		return;
 	if (patience != TIMER_NEVER)
 		due = c->r->io->now_ms + patience;
+	if (c->state == CLIENT_CHANNEL)
+		due = sock_due(c);
+	else if (c->state == CLIENT_POLL || c->state == CLIENT_POST)
+		due = watch_due(c);
 	due = min_u64(due, session_end_ms(c));
 	if (due == TIMER_NEVER)
 		timer_stop(&c->r->timers, &c->timer);
@@ -835,6 +873,14 @@ client_timer(struct client *c)
 
 	if (c->state == CLIENT_DEAD)
 		return;
+	if (c->state == CLIENT_CHANNEL) {
+		sock_timer(c);
+		return;
+	}
+	if (c->state == CLIENT_POLL || c->state == CLIENT_POST) {
+		watch_timer(c);
+		return;
+	}
 	if (session_end_ms(c) <= now) {
 		proxy_end_session(c);
 		return;

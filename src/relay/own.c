@@ -27,6 +27,8 @@ own_path(const struct relay *r, const struct site *site, struct slice target,
 		return true;
 	if (site->kind == SITE_APP)
 		return false;
+	if (channel_path(r, p))
+		return true;
 	if (slice_eq(p, SL("/tunnel")) ||
 	    slice_eq(p, SL("/api/relay/status")))
 		return true;
@@ -458,6 +460,10 @@ own_request(struct client *c, const struct http_head *h, struct slice path,
 	if (r->mode == RELAY_SETUP && !asset && !api_sets_up(path) &&
 	    (row == NULL || (row->flags & OWN_SETUP) == 0)) {
 		own_first_run(c, h);
+		return;
+	}
+	if (channel_path(r, path)) {
+		channel_request(c, h, path, rest);
 		return;
 	}
 	if (!own_body(c, h, rest, &body))

@@ -55,7 +55,8 @@ reply_send(struct client *c, bool head_only, const struct reply *rep)
 	if (rep->type.n > 0)
 		http_put_field(&b, SL("Content-Type"), rep->type);
 	if (rep->status != 304 && !rep->open)
-		http_put_field_dec(&b, SL("Content-Length"), rep->body.n);
+		http_put_field_dec(&b, SL("Content-Length"),
+		    rep->body.n + rep->more);
 	put_security(&b, rep);
 	if (c->hsts)
 		buf_lit(&b, "Strict-Transport-Security: "
@@ -78,7 +79,7 @@ reply_send(struct client *c, bool head_only, const struct reply *rep)
 	} else if (client_send(c, buf_slice(&b)) && !head_only) {
 		client_send(c, rep->body);
 	}
-	if (!rep->open || head_only)
+	if ((!rep->open && rep->more == 0) || head_only)
 		client_answered(c);
 }
 
@@ -392,7 +393,9 @@ page_health(struct client *c, const struct http_head *h)
 	json_name(&o, SL("connections"));
 	json_object(&o);
 	json_pair_u64(&o, SL("agents"), agents);
-	json_pair_u64(&o, SL("clients"), r->clients.used);
+	json_pair_u64(&o, SL("workstations"), channel_online(r));
+	json_pair_u64(&o, SL("clients"), channel_clients(r));
+	json_pair_u64(&o, SL("open"), r->clients.used);
 	json_pair_u64(&o, SL("streams"), r->streams.used);
 	json_object_end(&o);
 	if (r->tls_until_s > 0)

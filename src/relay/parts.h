@@ -23,6 +23,7 @@
  *   resume.c   sessions whose connection is cut, and the next one
  *   stop.c     stopping in order
  *   kept.c     the state that survives a restart
+ *   channel*.c JSON messages: see channel.h
  */
 #ifndef ADIT_RELAY_PARTS_H
 #define ADIT_RELAY_PARTS_H
@@ -40,7 +41,8 @@
 
 enum {                          /* kinds of handles */
 	KIND_CLIENT = 0x10, KIND_STREAM, KIND_REMOTE, KIND_LISTEN, KIND_BLOCK,
-	KIND_SMALL, KIND_LARGE, KIND_PEER, KIND_RELAY_LAST,
+	KIND_SMALL, KIND_LARGE, KIND_PEER, KIND_SOCK, KIND_MESSAGE, KIND_NODE,
+	KIND_WATCH, KIND_RELAY_LAST,
 };
 
 enum {
@@ -164,6 +166,9 @@ enum client_state {
 	CLIENT_PROXY,             /* a request is with an app */
 	CLIENT_WS,                /* a WebSocket of an app */
 	CLIENT_LIVE,              /* listens to live events */
+	CLIENT_CHANNEL,           /* a WebSocket of the channel */
+	CLIENT_POLL,              /* waiting for a message of the channel */
+	CLIENT_POST,              /* reading a body for the channel */
 	CLIENT_FLUSH,             /* writing the last bytes, then closing */
 	CLIENT_LINGER,          /* all written: until the client read it */
 	CLIENT_DEAD,              /* closed; its record is freed by the step */
@@ -224,6 +229,13 @@ struct client {
 	uint64_t body_left;
 	struct chunk_dec chunk;
 	uint64_t linger_left;
+	struct channel_sock *channel;   /* in CLIENT_CHANNEL */
+	struct channel_msg *post;       /* in CLIENT_POST: the body */
+	struct watch *poll;             /* in CLIENT_POLL: whose, and the */
+	struct client *next_poll;       /* others that wait there */
+	uint8_t call;                   /* what the body is for */
+	bool woken;                     /* look at the request again */
+	bool paused;                    /* it has waited after wrong keys */
 	uint8_t *hold;                  /* small buffer: a token, in a login */
 	uint32_t hold_n;
 };
@@ -421,6 +433,8 @@ struct gather {                         /* slices for one client */
 	uint8_t *copy;                  /* OUT_BYTES for what is not stable */
 };
 
+struct channel;
+
 struct relay {
 	const struct relay_cfg *cfg;
 	struct relay_plan plan;
@@ -452,6 +466,7 @@ struct relay {
 	struct held *held_names;        /* HELD_MAX */
 	struct past *past;
 	uint32_t npast;
+	struct channel *channel;        /* NULL: it is off */
 	struct kept_agent *kept;
 	size_t nkept;
 	uint8_t *joined;                /* answer.c: rin and what came */
@@ -681,6 +696,8 @@ struct reply {
 	bool open;              /* the body comes later; the connection's end
 	                         * is its own */
 	struct slice form_to;   /* another origin a form may lead to */
+	size_t more;            /* bytes of the body that the caller sends,
+	                         * who then says client_answered */
 };
 /* Where a body may be built: it then leaves in one write with its head. */
 struct buf page_area(struct relay *r);
@@ -836,5 +853,39 @@ bool kept_has_id(const struct relay *r, struct slice id);
 struct slice kept_tunnel_id(const struct relay *r, struct slice agent);
 void kept_set_tunnel_id(struct relay *r, struct slice agent,
     struct slice id);
+
+/* channel.c and its like */
+/* What the pools take, and the blocks, of the memory in *p. */
+uint64_t channel_bytes(const struct relay_plan *p);
+uint32_t channel_blocks(const struct relay_cfg *cfg, uint32_t blocks);
+void channel_new(struct relay *r, struct arena *a);
+/* Is the path the channel's on the site of the request? */
+bool channel_path(const struct relay *r, struct slice path);
+void channel_request(struct client *c, const struct http_head *h,
+    struct slice path, struct slice rest);
+/* Once a turn; when to come again. */
+uint64_t channel_step(struct relay *r);
+void channel_stop(struct relay *r);
+/* A workstation's key is no more: those who came with it are closed. */
+void channel_credential_gone(struct relay *r, uint32_t credential);
+uint64_t channel_online(const struct relay *r);
+uint64_t channel_clients(const struct relay *r);
+struct json_out;
+/* "wsPath":"/ws","workstations":[...] */
+void channel_status(const struct relay *r, struct json_out *o);
+/* A connection in CLIENT_CHANNEL: its turn, its deadline, the keeper's answer,
+ * its end. */
+void sock_run(struct client *c);
+void sock_timer(struct client *c);
+uint64_t sock_due(const struct client *c);
+void sock_answer(struct client *c, const struct answer *a);
+void sock_gone(struct client *c);
+/* The same in CLIENT_POST and CLIENT_POLL. */
+void watch_body(struct client *c);
+void watch_timer(struct client *c);
+uint64_t watch_due(const struct client *c);
+void watch_gone(struct client *c);
+/* Look at a request in CLIENT_POLL again. */
+void client_poll(struct client *c);
 
 #endif

@@ -34,6 +34,8 @@ relay_cfg_defaults(struct relay_cfg *cfg)
 		.idle_ms = 75 * 1000,
 		.drain_ms = 30 * 1000,
 		.session_ttl_s = 24 * 3600,
+		.channel_path = SL("/ws"),
+		.channel_message_max = 8 << 20,
 	};
 }
 
@@ -85,11 +87,12 @@ enum err
 relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 {
 	uint64_t mib = cfg->memory_bytes >> 20, used, left, blocks;
-	uint64_t least = AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2);
+	uint64_t least = AGENT_BLOCKS + 8 * (STREAM_BLOCKS + 2), fixed;
 
 	if (cfg->grace_ms > 0)
 		least += AGENT_BLOCKS;
 
+	plan->mib = mib;
 	plan->connections = cfg->max_connections > 0 ? cfg->max_connections :
 	    (uint32_t)min_u64(mib * CLIENT_DEFAULT_PER_MIB, 1 << 20);
 	plan->agents = cfg->max_agents > 0 ? cfg->max_agents :
@@ -102,7 +105,8 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 	plan->streams = cfg->max_streams > 0 ? cfg->max_streams :
 	    (uint32_t)min_u64(plan->connections, mib * 10);
 	plan_tls(cfg, plan);
-	used = FIXED_BYTES + tables_bytes(plan) + plan->tls_bytes;
+	fixed = tables_bytes(plan) + (cfg->channel ? channel_bytes(plan) : 0);
+	used = FIXED_BYTES + fixed + plan->tls_bytes;
 	plan->blocks = 0;
 	plan->bytes = used;
 	left = cfg->memory_bytes > used ? cfg->memory_bytes - used : 0;
@@ -111,10 +115,14 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 	if (blocks >= POOL_MAX)
 		blocks = POOL_MAX - 1;
 	plan->blocks = (uint32_t)blocks;
+	if (cfg->channel) {
+		plan->channel_blocks = channel_blocks(cfg, plan->blocks);
+		least += plan->channel_blocks;
+	}
 	if (blocks < least) {
 		plan->bytes = used + BLOCK_BYTES * least;
 		return E_RANGE;
 	}
-	plan->bytes = tables_bytes(plan) + blocks_bytes(plan->blocks) + 65536;
+	plan->bytes = fixed + blocks_bytes(plan->blocks) + 65536;
 	return E_OK;
 }

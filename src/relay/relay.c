@@ -74,6 +74,8 @@ relay_new(struct relay **out, const struct relay_cfg *cfg,
 	r->started_wall_ms = io->wall_ms;
 	relay_take_memory(r, plan, a);
 	resume_keep_spare(r);
+	if (cfg->channel)
+		channel_new(r, a);
 	e = kept_load(r, state);
 	if (e != E_OK)
 		return e;
@@ -277,6 +279,7 @@ relay_step(struct relay *r, const struct io *io)
 	due = min_u64(due, live_step(r));
 	if (auth_recheck(r))
 		due = min_u64(due, io->now_ms + ACCEPT_AGAIN_MS);
+	due = min_u64(due, channel_step(r));
 	if (r->kept_changed && !r->held)
 		kept_save(r);
 	free_dead(r);

@@ -71,6 +71,9 @@ struct relay_cfg {
 	uint32_t idle_ms;               /* a kept-alive connection */
 	uint32_t drain_ms;              /* requests in flight at SIGTERM */
 	uint64_t session_ttl_s;
+	bool channel;                   /* the message channel is on */
+	struct slice channel_path;      /* of its WebSocket */
+	uint64_t channel_message_max;   /* bytes */
 	uint64_t hash_seed;             /* random */
 	struct slice version;
 	/* The settings for GET /api/settings: a JSON array, without secrets;
@@ -89,6 +92,8 @@ void relay_cfg_defaults(struct relay_cfg *cfg);
 struct relay_plan {
 	uint32_t connections, agents, streams, blocks, heads_small, heads_large;
 	uint32_t remotes;       /* agents, and who comes to resume */
+	uint64_t mib;                   /* of the memory */
+	uint32_t channel_blocks;        /* of the blocks; 0: it is off */
 	uint64_t bytes;                 /* what the arena must hold */
 	/* TLS connections at once, and what they take beside `bytes`. */
 	uint32_t tls;
@@ -120,6 +125,9 @@ enum err relay_new(struct relay **r, const struct relay_cfg *cfg,
 /* How people log in: "shared", "accounts" or "setup". Until it is said:
  * "shared". With cfg->no_login nothing is changed. */
 void relay_set_mode(struct relay *r, struct slice mode);
+/* The kept file "channel.json": who owns which id. Once, after relay_new.
+ * E_SYNTAX if it does not parse. */
+enum err relay_load_channel(struct relay *r, struct slice state);
 /* When the first of our certificates ends (Unix time): for /health. */
 void relay_set_tls_until(struct relay *r, uint64_t unix_s);
 /* The handles that this relay uses, and none: its keeper's notes. */

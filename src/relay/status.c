@@ -244,6 +244,8 @@ put_status(struct buf *b, struct relay *r, bool names, bool log)
 		}
 		json_array_end(&o);
 		put_away(&o, r);
+		if (r->channel != NULL)
+			channel_status(r, &o);
 	}
 	json_object_end(&o);
 }

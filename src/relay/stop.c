@@ -93,6 +93,7 @@ relay_stop(struct relay *r, const struct io *io)
 	r->phase = STOP_SETTLING;
 	r->settle_ms = io->now_ms + SETTLE_MS;
 	r->stop_at_ms = io->now_ms + r->cfg->drain_ms;
+	channel_stop(r);
 	for (uint32_t i = 0; i < r->clients.fresh; i++) {
 		struct client *c = pool_at(&r->clients, i);
 

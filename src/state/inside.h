@@ -74,6 +74,7 @@ enum keeper_for keeper_turn(struct keeper *k, const struct ask *q,
 /* Of the settings. */
 bool keeper_is_password(const struct keeper *k, struct slice guess);
 bool keeper_is_token(const struct keeper *k, struct slice guess);
+bool keeper_is_channel_key(const struct keeper *k, struct slice guess);
 
 /* Copy into one of the answer's arrays. False if it does not fit. */
 bool answer_give(uint8_t *to, uint16_t *to_n, size_t max, struct slice s);

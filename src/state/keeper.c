@@ -49,6 +49,7 @@ compare_mac(uint8_t mac[SHA256_BYTES], const struct keeper *k,
 
 static const struct slice use_password = SL_INIT("password:");
 static const struct slice use_token = SL_INIT("token:");
+static const struct slice use_channel = SL_INIT("channel:");
 
 /* gen: an HMAC, so that nobody without the JWT secret can try passwords. */
 static void
@@ -97,6 +98,10 @@ keeper_init(struct keeper *k, const struct keeper_cfg *cfg)
 	compare_mac(k->password_mac, k, use_password,
 	    secret_bytes(cfg->password));
 	keeper_set_token(k, cfg->token);
+	k->has_channel = cfg->channel != NULL && cfg->channel->n > 0;
+	if (k->has_channel)
+		compare_mac(k->channel_mac, k, use_channel,
+		    secret_bytes(cfg->channel));
 	k->cost = cfg->cost;
 	if (!scrypt_cost_ok(k->cost))
 		k->cost = (struct scrypt_cost){ COST_LOG2N, COST_R, COST_P };
@@ -442,6 +447,13 @@ bool
 keeper_is_token(const struct keeper *k, struct slice guess)
 {
 	return compare(k, use_token, guess, k->token_mac) && k->has_token;
+}
+
+bool
+keeper_is_channel_key(const struct keeper *k, struct slice guess)
+{
+	return compare(k, use_channel, guess, k->channel_mac) &&
+	    k->has_channel;
 }
 
 static void

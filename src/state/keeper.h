@@ -102,10 +102,11 @@ struct keeper {
 	struct store_jwt jwt;
 	struct keeper_keys keys[2];
 	uint8_t password_id[SHA256_BYTES];      /* its SHA-256 */
-	bool has_token, jwt_is_kept, offline;
+	bool has_token, has_channel, jwt_is_kept, offline;
 	enum keeper_mode mode;
 	uint8_t password_mac[SHA256_BYTES];
 	uint8_t token_mac[SHA256_BYTES];
+	uint8_t channel_mac[SHA256_BYTES];
 	uint8_t key_compare[SHA256_BYTES];
 	uint8_t key_sign[SHA256_BYTES];
 	uint8_t key_salt[SHA256_BYTES]; /* salts of nobody */
@@ -141,6 +142,8 @@ struct keeper_cfg {
 	const struct secret *jwt;
 	const struct secret *password;  /* empty: no password is right */
 	const struct secret *token;     /* empty: no token is right */
+	const struct secret *channel;   /* the workstations' shared key; NULL
+	                                 * or empty: none is right */
 	struct slice seed;              /* at least RNG_SEED_MIN random bytes */
 	struct store_io io;
 	const struct store_jwt *kept;   /* instead of jwt: may be rotated */

@@ -442,6 +442,10 @@ answer_token(struct turn *t)
 		t->a->credential = KEEPER_SHARED_TOKEN;
 		return E_OK;
 	}
+	if (kind == TOKEN_CHANNEL && keeper_is_channel_key(t->k, text)) {
+		t->a->credential = KEEPER_SHARED_TOKEN;
+		return E_OK;
+	}
 	row = token_check(t, text, kind, &e);
 	if (row == NULL)
 		return e;

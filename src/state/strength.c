@@ -140,6 +140,11 @@ strength_fault(enum strength_kind kind, struct slice s)
 			return "holds bytes that cannot be sent: "
 			    "visible ASCII only, no blanks";
 		break;
+	case STRENGTH_CHANNEL:
+		if (!strength_typeable(s))
+			return "holds bytes that JSON cannot say: control "
+			    "bytes, or no UTF-8";
+		/* FALLTHROUGH */
 	case STRENGTH_JWT:
 		if (s.n < STRENGTH_JWT_MIN)
 			return "too short: 32 bytes at least";

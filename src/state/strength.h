@@ -12,6 +12,7 @@ enum {
 	STRENGTH_PASSWORD_MIN = 8,      /* bytes */
 	STRENGTH_TOKEN_MIN = 16,
 	STRENGTH_JWT_MIN = 32,
+	STRENGTH_CHANNEL_MIN = 32,
 	STRENGTH_MAX = 256,             /* SECRET_MAX of crypto/ct.h */
 };
 
@@ -19,6 +20,7 @@ enum strength_kind {
 	STRENGTH_PASSWORD,      /* typed by people: UTF-8, no control bytes */
 	STRENGTH_TOKEN,         /* sent as a bearer token: 0x21..0x7e only */
 	STRENGTH_JWT,           /* a key: any bytes */
+	STRENGTH_CHANNEL,       /* sent in JSON: UTF-8 */
 };
 
 /*

@@ -103,13 +103,14 @@ describe('usage', { skip: needsRelay }, () => {
 		await refused(relay, ['RELAY_PASSWORD', '8'], { more: { RELAY_PASSWORD: 'short' } });
 		await refused(relay, ['RELAY_TOKEN', '16'], { more: { RELAY_TOKEN: 'too-short' } });
 		await refused(relay, ['JWT_SECRET', '32'], { more: { JWT_SECRET: 'too-short' } });
+		await refused(relay, ['TUNNEL_REGISTRATION_API_KEY', '32'], { more: { TUNNEL_REGISTRATION_API_KEY: 'a-key-of-31-characters-is-short' } });
 		await refused(relay, ['JWT_SECRET'], { more: { JWT_SECRET: 'change-me-change-me-change-me-change-me' } });
 		await refused(agent, ['RELAY_TOKEN'], { more: { RELAY_TOKEN: undefined } });
 	});
 
 	test('what belongs to another version is refused, not ignored', async () => {
 		await refused(['agent', '--relay', 'http://127.0.0.1:9', '--app', 'ssh=tcp://127.0.0.1:22'], ['tcp']);
-		await refused(relay, ['TUNNEL_REGISTRATION_API_KEY'], { more: { TUNNEL_REGISTRATION_API_KEY: 'k'.repeat(40) } });
+		await refused(relay, ['WEB_CLIENT_PATH', '--root'], { more: { WEB_CLIENT_PATH: '/srv/web' } });
 	});
 
 	test('an empty variable counts as not set', async () => {

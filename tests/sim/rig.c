@@ -4,6 +4,8 @@
  */
 #include "rig.h"
 
+#include "relay/channel.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -408,9 +410,59 @@ check_blocks(const struct relay *r, uint64_t sum)
 			    tunnel_blocks(l->t.cfg.ours.streams) -
 			    RING_MIN / BLOCK_BYTES;
 	}
-	sum += r->spare;
+	sum += r->spare + r->plan.channel_blocks;
 	MUST(sum == r->blocks.reserved);
 	MUST(r->blocks.pool.used <= r->blocks.reserved);
+}
+
+static uint32_t
+count_queues(const struct channel *ch)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
+		const struct channel_sock *s = pool_at(&ch->socks, i);
+
+		if (!pool_live(&ch->socks, i))
+			continue;
+		n += s->q.n;
+		MUST(s->c->state == CLIENT_CHANNEL && s->c->channel == s);
+		MUST(s->c->dirty || (!s->doomed && !s->ending &&
+		    !(s->c->wr && s->q.n > 0)) || s->ending);
+		MUST(s->c->dirty || s->wait != CH_READS || s->ending ||
+		    !(s->c->rd && s->c->out.n == 0));
+		MUST((s->role == CH_CLIENT || s->role == CH_STATION) ==
+		    (s->st != NULL));
+		MUST(s->role != CH_STATION || s->st->sock == s);
+	}
+	for (uint32_t i = 0; i < ch->watches.fresh; i++) {
+		const struct watch *w = pool_at(&ch->watches, i);
+
+		n += pool_live(&ch->watches, i) ? w->q.n : 0;
+	}
+	return n;
+}
+
+/* Every node is in a queue, every reserved block is a message's, and no
+ * message takes more than it reserved. */
+static void
+check_channel(const struct channel *ch)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < ch->msgs.fresh; i++) {
+		const struct channel_msg *m = pool_at(&ch->msgs, i);
+
+		if (!pool_live(&ch->msgs, i))
+			continue;
+		used += m->blocks;
+		MUST(m->refs > 0);
+		MUST(m->chain.n == 0 || blocks_for(m->chain.n) <= m->blocks);
+	}
+	MUST(used == ch->used && used <= ch->budget);
+	MUST(count_queues(ch) == ch->nodes.used);
+	if (ch->socks.used == 0 && ch->watches.used == 0)
+		MUST(ch->msgs.used == 0);
 }
 
 void
@@ -443,6 +495,8 @@ rig_check(struct rig *g, uint64_t due_ms)
 		    !(l->wr && tunnel_wants(&l->t, now_ms))));
 	}
 	check_blocks(r, g->taken);
+	if (r->channel != NULL)
+		check_channel(r->channel);
 }
 
 void
@@ -469,11 +523,15 @@ rig_zero(struct rig *g, bool agents)
 	MUST(r->timers.n == 0);
 	MUST(r->dirty == NULL && r->dead_clients == NULL &&
 	    r->dead_streams == NULL);
+	if (r->channel != NULL) {
+		MUST(r->channel->socks.used == 0);
+		check_channel(r->channel);
+	}
 	if (agents)
 		return;
 	MUST(r->remotes.used == 0);
 	MUST(r->peers.used == 0);
-	MUST(r->blocks.reserved == r->spare);
+	MUST(r->blocks.reserved == r->spare + r->plan.channel_blocks);
 	MUST(r->blocks.pool.used == 0);
 	MUST(world_fds(g->host) ==
 	    (relay_stopped(g->r) ? 0 : g->cfg.nlistens));

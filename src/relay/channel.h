@@ -1,0 +1,292 @@
+/*
+ * The channel's inside: JSON messages between workstations and clients. For
+ * the relay's files only. PROTOCOL.md 17.
+ *
+ *   channel.c        its memory, its turn, its end
+ *   channel_ids.c    who owns which tunnel_id, and the file that keeps it
+ *   channel_msg.c    messages and queues of them
+ *   channel_sock.c   WebSockets: frames in, messages out, deadlines
+ *   channel_talk.c   what a message means, and to whom it goes
+ *   channel_watch.c  devices that poll, and their HTTP calls
+ *
+ * A message is held once, however many it goes to: queues hold references. Who
+ * sends never waits for who reads: a queue has a bound, and whoever lets it
+ * run over is disconnected. Who sends more than there is room for is not read.
+ */
+#ifndef ADIT_RELAY_CHANNEL_H
+#define ADIT_RELAY_CHANNEL_H
+
+#include "codec/envelope.h"
+#include "codec/utf8.h"
+#include "relay/parts.h"
+
+enum {
+	STATIONS_MAX = 256,             /* tunnel_ids that are kept */
+	STATION_ID_MIN = 12,            /* bytes; NAME_BYTES at most */
+	CHANNEL_KEY_BYTES = 32,         /* of the shared key, at least */
+	AUTH_KEY_MIN = 16,
+	DEVICE_BYTES_MAX = 128,         /* of a device_id, as UTF-8 */
+	FIELD_MAX = 512,                /* of another field */
+	MESSAGE_HEAD = 320,             /* frame header, {"device_id":"...", */
+	MESSAGE_SMALL = 1280,           /* bytes that need no block */
+	STRANGER_MAX = MESSAGE_SMALL,   /* kept of who is not known yet */
+	QUEUE_SLACK = 1 << 20,          /* bytes beyond one largest message */
+	QUEUE_MAX = 4096,               /* messages waiting for one socket */
+	CHANNEL_LIFE_MS = 17500,        /* after a ping: 15 to 20 s */
+	CHANNEL_SHORT_MS = 5000,        /* to ping, after a long message */
+	CHANNEL_HELLO_MS = 15 * 1000,   /* without a role, after a ping too */
+	CHANNEL_STRANGER_MS = 60 * 1000,        /* without a role, in all */
+	CHANNEL_CLOSE_MS = 5000,        /* for a Close to be read */
+	CHANNEL_STALL_MS = 5000,        /* unread, while others want room */
+	CHANNEL_SLOW_MS = 10 * 1000,    /* a message under way, the same: */
+	CHANNEL_SLOW_RATE = 16,         /* bytes in a millisecond, at least */
+	CHANNEL_ROOM_MS = 500,          /* until room is looked for again */
+	CHANNEL_READ = 4096,            /* between frames */
+	GUESS_BUCKETS = 512,
+	GUESS_BURST = 10,               /* wrong keys that cost nothing */
+	GUESS_MS = 6000,                /* until one of them is forgotten */
+	GUESS_PAUSE_MS = 2000,          /* before a further one is looked at */
+	WATCH_MESSAGES = 100,
+	WATCH_BYTES = 1 << 20,          /* of one device's queue */
+	WATCH_AGE_MS = 5 * 60 * 1000,   /* of a message, of a silent device */
+	WATCH_BODY_MAX = 1 << 20,
+	WATCH_ANSWER = 256 * 1024,      /* bytes, but one message goes always */
+	WATCH_WAIT_S_MAX = 25,
+};
+
+/* A place in a message's chain, so that nobody walks it from its start. */
+struct channel_place {
+	uint32_t block;         /* begins with byte `off` of the chain; */
+	size_t off;             /* 0: the chain's first one */
+};
+
+struct channel_msg {
+	uint32_t refs;
+	uint32_t blocks;        /* reserved for it */
+	size_t total;           /* bytes put */
+	size_t from, n;         /* what of them goes out */
+	struct chain chain;     /* those that `in` has no room for */
+	struct channel_place place;     /* of the last blank */
+	uint64_t wall_ms;       /* when it was whole */
+	uint16_t head_n;
+	bool secret;            /* keys are in it */
+	bool not_json;          /* PROTOCOL.md 17: a payload may be anything */
+	struct utf8 utf8;       /* of a request's body, and who sent it */
+	uint64_t address;
+	uint8_t head[MESSAGE_HEAD];     /* goes out before it */
+	struct envelope env;
+	uint8_t in[MESSAGE_SMALL];
+};
+
+struct channel_node { uint64_t msg; };  /* index; the next by pool.link */
+
+struct channel_queue {
+	uint32_t head, tail, n;
+	size_t bytes;           /* heads included */
+};
+
+enum channel_role {
+	CH_STRANGER,            /* neither registered nor connected yet */
+	CH_STATION,
+	CH_CLIENT,
+	CH_RETIRED,             /* a newer socket has its id or device */
+};
+
+enum channel_wait { CH_READS, CH_ROOM, CH_ASKS, CH_PAUSES };
+
+struct channel_sock {
+	struct client *c;
+	struct station *st;
+	struct channel_sock *next;      /* in st->clients */
+	uint8_t role, wait, n_held, ctl_n;
+	bool doomed;            /* is to end: see sock_doom */
+	bool ending;            /* nothing more is read but its end */
+	bool binary, known;     /* the message under way; `known`: kept whole */
+	bool framed;            /* a frame's header came, `left` is due */
+	struct ws_rules rules;
+	uint8_t held[WS_HEAD_MAX];
+	struct ws_frame f;
+	uint64_t left, masked;  /* of the frame: to come, came */
+	size_t total;           /* bytes of the message, stored or not */
+	struct utf8_mend mend;
+	struct channel_msg *m;  /* the message under way, or being looked at */
+	uint64_t begun_ms, moved_ms;    /* the message, its last byte */
+	uint64_t start_ms, life_ms;
+	uint64_t expires_ms;    /* a workstation's key; TIMER_NEVER */
+	uint64_t until_ms;      /* of a wait, or of the end */
+	uint64_t ticket;        /* CH_ROOM: who came first */
+	bool paused;            /* this message has had its pause */
+	struct channel_queue q;
+	size_t sent;            /* of the first in q */
+	struct channel_place place;     /* in it */
+	uint64_t read_ms;       /* when it last took bytes */
+	uint64_t address;       /* key for guesses */
+	uint32_t hash;          /* of the device */
+	uint8_t device_n;
+	uint8_t device[DEVICE_BYTES_MAX];
+	uint8_t ctl[WS_CONTROL_MAX];
+	struct name host;       /* as the workstation reaches us */
+	bool secure;
+};
+
+struct watch {                  /* a device that polls */
+	struct station *st;
+	struct watch *next;     /* in st->watches */
+	struct channel_queue q;
+	uint64_t sequence;      /* of the latest message */
+	uint64_t lost;          /* up to here some were never delivered */
+	uint64_t called_ms;
+	uint8_t device_n;
+	uint8_t device[DEVICE_BYTES_MAX];
+	struct client *polls;   /* waits for a message */
+};
+
+struct station {                /* a tunnel_id */
+	struct name id;         /* empty: no entry */
+	struct name name;
+	uint8_t key[32];        /* hash of id and auth_key */
+	uint32_t credential;    /* that registered it last */
+	uint64_t seen_s;
+	struct channel_sock *sock;      /* NULL: offline */
+	struct channel_sock *clients;
+	struct watch *watches;
+	uint32_t nclients, nwatches;
+	uint64_t from, to;      /* messages of the workstation, to it */
+};
+
+struct guess {
+	uint64_t key, full_ms;
+};
+
+struct channel {
+	struct pool socks, msgs, nodes, watches;
+	struct station *stations;
+	struct guess *guesses;
+	uint32_t budget, used;  /* blocks, reserved at start, and of these */
+	uint64_t ticket;
+	uint32_t clients;       /* connected ones */
+	uint64_t watch_ms;      /* devices are looked through then */
+	bool changed;           /* the file is to be written */
+	bool freed;             /* there may be room again */
+	bool stopping;
+};
+
+/* ---- channel_msg.c ---- */
+
+/* An empty message with one reference; NULL if there is none left. */
+struct channel_msg *msg_new(struct channel *ch);
+void msg_unref(struct relay *r, struct channel_msg *m);
+/* Reserve what `total` bytes need; false, and nothing changes, if there is
+ * not so much. Less than before gives back. */
+bool msg_reserve(struct relay *r, struct channel_msg *m, size_t total);
+/* Append; false if the reservation is too small. */
+bool msg_put(struct relay *r, struct channel_msg *m, struct slice s);
+/* Blanks from `from` to `to`. */
+void msg_blank(struct relay *r, struct channel_msg *m, size_t from,
+    size_t to);
+/* Copy a span to `b`; false if it does not fit. */
+bool msg_copy(struct relay *r, struct channel_msg *m,
+    const struct envelope_span *v, struct buf *b);
+/* The characters of a string, appended to `b`; false if it is none, too long
+ * or has half a surrogate pair. */
+bool msg_string(struct relay *r, struct channel_msg *m,
+    const struct envelope_span *v, struct buf *b);
+/* The message becomes the characters of that string of it. */
+void msg_unescape(struct relay *r, struct channel_msg *m,
+    const struct envelope_span *v);
+/* Only these bytes of it go out; what lies behind is dropped. */
+void msg_keep(struct relay *r, struct channel_msg *m, size_t from, size_t n);
+/* Scan the outgoing bytes (again). */
+enum err msg_scan(struct relay *r, struct channel_msg *m, bool cuts);
+/* Write its head: a text frame, `prefix` before the bytes. */
+void msg_seal(struct channel_msg *m, struct slice prefix);
+/* A small message of these bytes; NULL if there is no room. `framed`: they are
+ * a whole frame. */
+struct channel_msg *msg_of(struct relay *r, struct slice s, bool framed);
+/* Slices of head and bytes from offset `off` on; offsets that rise by little
+ * are found fast with the same *at. */
+size_t msg_slices(struct relay *r, struct channel_msg *m,
+    struct channel_place *at, size_t off, struct slice *v, size_t max);
+static inline size_t
+msg_size(const struct channel_msg *m)
+{
+	return m->head_n + m->n;
+}
+
+/* Add a reference at the end; false if there is no room for it. */
+bool queue_put(struct relay *r, struct channel_queue *q,
+    struct channel_msg *m);
+void queue_drop(struct relay *r, struct channel_queue *q);
+struct channel_msg *queue_first(struct relay *r,
+    const struct channel_queue *q);
+/* Drop all but the first `keep` (0 or 1). */
+void queue_clear(struct relay *r, struct channel_queue *q, uint32_t keep);
+
+/* ---- channel_ids.c ---- */
+
+struct station *station_find(struct relay *r, struct slice id);
+bool station_key_ok(const struct station *st, struct slice auth_key);
+/* The id for who registers so; NULL: no room. *restored: it had it before. */
+struct station *station_claim(struct relay *r, struct slice id,
+    struct slice auth_key, struct slice name, bool *restored);
+void ids_save(struct relay *r);
+/* May another key be looked at now for this address and this id? */
+bool guess_free(struct relay *r, uint64_t address, struct slice id);
+void guess_wrong(struct relay *r, uint64_t address, struct slice id);
+uint64_t guess_address(const struct addr *a);
+uint32_t device_hash(struct slice device);
+
+/* ---- channel_sock.c ---- */
+
+/* GET on the channel's path. */
+void sock_upgrade(struct client *c, const struct http_head *h);
+/* Send a message soon. False: the socket cannot take it any more. */
+bool sock_send(struct channel_sock *s, struct channel_msg *m);
+void sock_say(struct channel_sock *s, struct slice json);
+/* Close it in order; it has no role from now on. */
+void sock_end(struct channel_sock *s, uint16_t code, struct slice reason);
+/* Look at the message again later. */
+void sock_pause(struct channel_sock *s, enum channel_wait why,
+    uint64_t until_ms);
+/* Make room, by ending those who hold it and do not get on; `nodes`: it is the
+ * queues that are full, so the longest one too. */
+void channel_relieve(struct relay *r, bool nodes);
+void sock_wake(struct relay *r);
+
+/* ---- channel_talk.c ---- */
+
+/* A whole message is in s->m; `e`: how its scan ended. */
+void talk_message(struct channel_sock *s, enum err e,
+    const struct answer *verdict);
+/* It leaves its role: others are told. */
+void talk_leave(struct channel_sock *s);
+void talk_error(struct channel_sock *s, struct slice code,
+    struct slice text, struct slice more, struct slice details);
+/* {"type":..,"payload":{"tunnel_id":..[,"device_id":..]}} */
+struct channel_msg *talk_notice(struct relay *r, struct slice type,
+    struct slice id, struct slice device);
+/* To all clients and devices of a station. */
+void talk_broadcast(struct relay *r, struct station *st,
+    struct channel_msg *m);
+/* From a device to its workstation, as a message of the device's. */
+bool talk_up(struct relay *r, struct station *st, struct slice device,
+    struct channel_msg *m);
+struct channel_sock *talk_find(const struct station *st,
+    struct slice device);
+/* It has a type that only the relay may send. */
+bool talk_forged(struct relay *r, struct channel_msg *m);
+
+/* ---- channel_watch.c ---- */
+
+/* A request below /api/v1/watch/. */
+void watch_request(struct client *c, const struct http_head *h,
+    struct slice call, struct slice rest);
+/* Give the message to a device's queue. */
+void watch_put(struct relay *r, struct watch *w, struct channel_msg *m);
+void watch_wake(struct watch *w);
+struct watch *watch_find(const struct station *st, struct slice device);
+/* Forget the oldest message of the fullest queue; false if there is none. */
+bool watch_relieve(struct relay *r);
+void watch_sweep(struct relay *r);
+
+#endif

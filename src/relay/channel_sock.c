@@ -1,0 +1,791 @@
+/*
+ * The channel's WebSockets: we are the server, every message is text to us and
+ * from us, and nothing is sent but by the socket's own turn. Whoever wants to
+ * send puts a reference into the queue and marks the connection; so a failing
+ * socket is never met in the middle of telling others something.
+ *
+ * Between frames little is read, so that what has to wait unread (for room, for
+ * the keeper, after a wrong key) fits a small buffer; inside a frame, as much
+ * as there is of it.
+ */
+#include "relay/channel.h"
+
+#include <assert.h>
+
+#include "base/num.h"
+#include "crypto/wsaccept.h"
+
+enum { SLICES = 48, DISCARD_BYTES = 1 << 20 };
+
+/* ---- the handshake ---- */
+
+static void
+send_101(struct client *c, const struct http_head *h)
+{
+	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
+	uint8_t area[256], accept[WSACCEPT_BYTES];
+	struct buf b = BUF_ON(area);
+
+	wsaccept(accept, k->value);
+	http_put_status_line(&b, 101, SL("Switching Protocols"));
+	buf_lit(&b, "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+	http_put_field(&b, SL("Sec-WebSocket-Accept"),
+	    slice_of(accept, sizeof accept));
+	http_put_end(&b);
+	assert(buf_ok(&b));
+	client_send(c, buf_slice(&b));
+}
+
+void
+sock_upgrade(struct client *c, const struct http_head *h)
+{
+	struct relay *r = c->r;
+	struct channel_sock *s;
+
+	if (!h->upgrade_websocket) {
+		reply_json(c, h->verb == HTTP_V_HEAD, 404, SL("{\"error\":"
+		    "\"Not Found\",\"code\":\"NOT_FOUND\",\"message\":\"The "
+		    "channel is a WebSocket: a proxy in front must pass the "
+		    "Upgrade and Connection headers\"}"), SL(""));
+		return;
+	}
+	if (!ws_fields_ok(h)) {
+		c->keep = false;
+		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
+		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));
+		return;
+	}
+	s = r->stopping ? NULL : pool_take(&r->channel->socks);
+	if (s == NULL) {
+		reply_error(c, h, 503, SL("The channel has no room"),
+		    SL("Retry-After: 5\r\n"));
+		return;
+	}
+	s->c = c;
+	s->rules = ws_rules_of(true, 0);
+	s->start_ms = r->io->now_ms;
+	s->life_ms = s->start_ms + CHANNEL_HELLO_MS;
+	s->expires_ms = TIMER_NEVER;
+	s->address = guess_address(&r->site.client);
+	s->secure = r->site.secure;
+	name_set(&s->host, r->site.host);
+	c->channel = s;
+	c->keep = false;
+	client_to(c, CLIENT_CHANNEL);
+	if (!client_keep_input(c, slice_from(r->req_in, r->req_head)))
+		return;
+	send_101(c, h);
+	client_arm(c);
+	client_mark(c);
+}
+
+/* ---- out ---- */
+
+/* The socket is ended when its turn comes, and takes nothing more. */
+static void
+sock_doom(struct channel_sock *s)
+{
+	s->doomed = true;
+	queue_clear(s->c->r, &s->q, s->sent > 0);
+	client_mark(s->c);
+}
+
+bool
+sock_send(struct channel_sock *s, struct channel_msg *m)
+{
+	struct relay *r = s->c->r;
+
+	if (s->ending || s->doomed)
+		return false;
+	if ((s->q.n > 0 && s->q.bytes + msg_size(m) > QUEUE_SLACK +
+	    r->cfg->channel_message_max) || s->q.n == QUEUE_MAX) {
+		sock_doom(s);
+		return false;
+	}
+	if (!queue_put(r, &s->q, m)) {
+		channel_relieve(r, true);
+		if (s->doomed || !queue_put(r, &s->q, m))
+			return false;
+	}
+	if (s->q.n == 1)
+		s->read_ms = r->io->now_ms;
+	client_mark(s->c);
+	return true;
+}
+
+void
+sock_say(struct channel_sock *s, struct slice json)
+{
+	struct relay *r = s->c->r;
+	struct channel_msg *m = msg_of(r, json, false);
+
+	if (m == NULL)
+		sock_doom(s);
+	else
+		sock_send(s, m);
+	msg_unref(r, m);
+}
+
+/* A whole frame of ours, at the end of the queue. */
+static bool
+sock_put_frame(struct channel_sock *s, struct slice frame)
+{
+	struct relay *r = s->c->r;
+	struct channel_msg *m = msg_of(r, frame, true);
+	bool ok = m != NULL && s->q.n < QUEUE_MAX && queue_put(r, &s->q, m);
+
+	msg_unref(r, m);
+	return ok;
+}
+
+/* Slices of what is queued, of several messages if they are short. */
+static size_t
+queue_slices(struct channel_sock *s, struct slice v[SLICES])
+{
+	struct relay *r = s->c->r;
+	struct channel_queue q = s->q;
+	size_t k = msg_slices(r, queue_first(r, &q), &s->place, s->sent, v,
+	    SLICES);
+
+	while (q.n > 1 && k + 2 <= SLICES) {
+		struct channel_place start = { 0 };
+
+		q.head = r->channel->nodes.link[q.head];
+		q.n--;
+		k += msg_slices(r, queue_first(r, &q), &start, 0, v + k,
+		    SLICES - k);
+	}
+	return k;
+}
+
+static void
+queue_sent(struct channel_sock *s, size_t n)
+{
+	struct relay *r = s->c->r;
+
+	s->read_ms = r->io->now_ms;
+	while (n > 0) {
+		size_t left = msg_size(queue_first(r, &s->q)) - s->sent;
+
+		if (n < left) {
+			s->sent += n;
+			return;
+		}
+		n -= left;
+		s->sent = 0;
+		s->place = (struct channel_place){ 0 };
+		queue_drop(r, &s->q);
+	}
+}
+
+static void
+sock_write(struct channel_sock *s)
+{
+	struct client *c = s->c;
+
+	while (s->q.n > 0 && c->wr && c->out.n == 0) {
+		struct slice v[SLICES];
+		size_t k = queue_slices(s, v);
+		int64_t n = io_writev(c->r->io, c->fd, v, k);
+
+		if (n == IO_FAIL) {
+			client_close(c, true);
+			return;
+		}
+		if (n == IO_AGAIN)
+			c->wr = false;
+		else
+			queue_sent(s, (size_t)n);
+	}
+}
+
+/* ---- its end ---- */
+
+void
+sock_end(struct channel_sock *s, uint16_t code, struct slice reason)
+{
+	struct relay *r = s->c->r;
+	uint8_t area[WS_HEAD_MAX + WS_CONTROL_MAX];
+	struct buf b = BUF_ON(area);
+
+	if (s->ending)
+		return;
+	LOGF(r->log, LOG_DEBUG, "channel", "closing",
+	    log_u("conn", pool_index(&r->clients, s->c)),
+	    log_u("code", code), log_s("why", reason));
+	talk_leave(s);
+	s->ending = true;
+	msg_unref(r, s->m);
+	s->m = NULL;
+	s->wait = CH_READS;
+	queue_clear(r, &s->q, s->sent > 0);
+	ws_put_close(&b, code, reason, NULL);
+	s->until_ms = r->io->now_ms;
+	if (sock_put_frame(s, buf_slice(&b)))
+		s->until_ms += CHANNEL_CLOSE_MS;
+	client_arm(s->c);
+	client_mark(s->c);
+}
+
+/* The peer broke a rule of RFC 6455, or a limit. */
+static void
+sock_fail(struct channel_sock *s, uint16_t code)
+{
+	sock_end(s, code, SL(""));
+}
+
+void
+sock_gone(struct client *c)
+{
+	struct relay *r = c->r;
+	struct channel_sock *s = c->channel;
+
+	if (s == NULL)
+		return;
+	talk_leave(s);
+	s->ending = true;
+	msg_unref(r, s->m);
+	queue_clear(r, &s->q, 0);
+	c->channel = NULL;
+	pool_give(&r->channel->socks, s);
+}
+
+/* All is written: the rest is as with any answer that was the last. */
+static void
+sock_ended(struct client *c)
+{
+	sock_gone(c);
+	c->keep = c->body_done = false;
+	client_answered(c);
+}
+
+/* ---- in: messages ---- */
+
+static bool
+older_waits(const struct channel_sock *s)
+{
+	const struct channel *ch = s->c->r->channel;
+
+	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
+		const struct channel_sock *o = pool_at(&ch->socks, i);
+
+		if (pool_live(&ch->socks, i) && o != s && !o->ending &&
+		    o->wait == CH_ROOM &&
+		    (s->ticket == 0 || o->ticket < s->ticket))
+			return true;
+	}
+	return false;
+}
+
+static bool
+sock_no_room(struct channel_sock *s)
+{
+	struct channel *ch = s->c->r->channel;
+
+	if (s->ticket == 0)
+		s->ticket = ++ch->ticket;
+	sock_pause(s, CH_ROOM, s->c->r->io->now_ms + CHANNEL_ROOM_MS);
+	return false;
+}
+
+/* Room for the message whose frame begins; false: not now, or never. */
+static bool
+frame_room(struct channel_sock *s, const struct ws_frame *f)
+{
+	struct relay *r = s->c->r;
+	bool first = f->opcode != WS_CONT;
+	uint64_t max = r->cfg->channel_message_max;
+	size_t want;
+
+	if (f->length > max - (first ? 0 : s->total)) {
+		sock_fail(s, WS_CODE_TOO_BIG);
+		return false;
+	}
+	want = (size_t)f->length + (first ? 0 : s->total);
+	/* What comes in fragments has no length: it gets room for the longest
+	 * at once, so that nobody waits who holds what others wait for. */
+	if (want > MESSAGE_SMALL && !(first && f->fin))
+		want = (size_t)max;
+	if (first) {
+		s->m = msg_new(r->channel);
+		if (s->m == NULL && watch_relieve(r))
+			s->m = msg_new(r->channel);
+		if (s->m == NULL)
+			return sock_no_room(s);
+		s->known = s->role != CH_STRANGER;
+	}
+	if (s->known && want > MESSAGE_SMALL && s->m->blocks == 0 &&
+	    (older_waits(s) || !msg_reserve(r, s->m, want))) {
+		if (first) {
+			msg_unref(r, s->m);
+			s->m = NULL;
+		}
+		return sock_no_room(s);
+	}
+	return true;
+}
+
+static void
+message_begin(struct channel_sock *s, const struct ws_frame *f)
+{
+	if (f->opcode == WS_CONT)
+		return;
+	envelope_init(&s->m->env, s->role == CH_CLIENT);
+	s->mend = (struct utf8_mend){ .n = 0 };
+	s->binary = f->opcode == WS_BINARY;
+	s->total = 0;
+	s->paused = false;
+	s->begun_ms = s->c->r->io->now_ms;
+}
+
+/* Bytes that are UTF-8. False: the socket is being closed. */
+static bool
+message_text(struct channel_sock *s, struct slice in)
+{
+	struct relay *r = s->c->r;
+	struct channel_msg *m = s->m;
+	enum err e = m->env.err;
+
+	s->total += in.n;
+	if (e != E_OK)
+		return true;    /* no JSON: nobody will want it */
+	if (!s->known) {
+		msg_put(r, m, slice_head(in, STRANGER_MAX - m->total));
+	} else if (!msg_put(r, m, in) && (s->total >
+	    r->cfg->channel_message_max || !msg_reserve(r, m, s->total) ||
+	    !msg_put(r, m, in))) {
+		sock_fail(s, WS_CODE_TOO_BIG);  /* what was mended is longer */
+		return false;
+	}
+	do {
+		size_t used;
+
+		e = envelope_feed(&m->env, in, &used);
+		in = slice_from(in, used);
+		if (e == E_OK)
+			msg_blank(r, m, m->env.cut_from, m->env.cut_to);
+	} while (e == E_OK);
+	return true;
+}
+
+static bool
+message_bytes(struct channel_sock *s, struct slice in)
+{
+	while (s->binary && in.n > 0) {
+		struct slice out;
+		size_t used;
+
+		utf8_mend(&s->mend, in, &used, &out);
+		if (out.n > 0 && !message_text(s, out))
+			return false;
+		in = slice_from(in, used);
+	}
+	if (in.n == 0)
+		return true;
+	if (utf8_step(&s->mend.u, in))
+		return message_text(s, in);
+	sock_fail(s, WS_CODE_UTF8);
+	return false;
+}
+
+/* What became of the message is known: the socket reads on. */
+static void
+message_over(struct channel_sock *s)
+{
+	if (s->ending || s->wait != CH_READS)
+		return;
+	msg_unref(s->c->r, s->m);
+	s->m = NULL;
+}
+
+static void
+message_done(struct channel_sock *s)
+{
+	struct relay *r = s->c->r;
+	struct slice rest = utf8_mend_end(&s->mend);
+
+	if (!s->binary && !utf8_end(&s->mend.u)) {
+		sock_fail(s, WS_CODE_UTF8);
+		return;
+	}
+	if (rest.n > 0 && s->binary && !message_text(s, rest))
+		return;
+	if (r->io->now_ms - s->begun_ms >= CHANNEL_SHORT_MS)
+		s->life_ms = max_u64(s->life_ms, r->io->now_ms +
+		    CHANNEL_SHORT_MS);
+	s->m->wall_ms = r->io->wall_ms;
+	msg_reserve(r, s->m, s->m->total);
+	talk_message(s, envelope_end(&s->m->env), NULL);
+	message_over(s);
+}
+
+/* ---- in: frames ---- */
+
+static void
+control_done(struct channel_sock *s)
+{
+	struct slice payload = slice_of(s->ctl, s->ctl_n), reason;
+	uint8_t area[WS_HEAD_MAX + WS_CONTROL_MAX];
+	struct buf b = BUF_ON(area);
+	struct ws_frame f = { .length = payload.n, .opcode = WS_PONG,
+		.fin = true };
+	uint16_t code;
+	enum err e;
+
+	if (s->f.opcode == WS_PING) {
+		ws_encode(&b, &f);
+		buf_put(&b, payload);
+		if (!sock_put_frame(s, buf_slice(&b)))
+			sock_doom(s);
+		client_mark(s->c);
+	} else if (s->f.opcode == WS_CLOSE) {
+		e = ws_close_parse(payload, &code, &reason);
+		if (e == E_OK)
+			sock_end(s, code, SL(""));
+		else
+			sock_fail(s, ws_close_code(e));
+	}
+}
+
+static void
+frame_done(struct channel_sock *s)
+{
+	s->framed = false;
+	s->n_held = 0;
+	if (s->f.opcode >= WS_CLOSE)
+		control_done(s);
+	else if (s->f.fin)
+		message_done(s);
+}
+
+/* A header, or a part of it. How many bytes were taken; none: it waits. */
+static size_t
+feed_head(struct channel_sock *s, struct slice in)
+{
+	size_t more = min_size(in.n, sizeof s->held - s->n_held), used = 0;
+	struct ws_rules rules = s->rules;
+	struct ws_frame f;
+	enum err e;
+
+	memcpy(s->held + s->n_held, in.p, more);
+	e = ws_decode(&f, slice_of(s->held, s->n_held + more), &used);
+	if (e == E_MORE) {
+		s->n_held = to_u8(s->n_held + more);
+		return more;
+	}
+	if (e == E_OK)
+		e = ws_admit(&rules, &f);
+	if (e != E_OK) {
+		sock_fail(s, ws_close_code(e));
+		return in.n;
+	}
+	if (f.opcode < WS_CLOSE && !frame_room(s, &f))
+		return 0;
+	if (f.opcode < WS_CLOSE)
+		message_begin(s, &f);
+	if (s->ticket != 0)
+		s->c->r->channel->freed = true; /* who is next? */
+	s->ticket = 0;
+	s->rules = rules;
+	s->f = f;
+	s->left = f.length;
+	s->masked = 0;
+	s->ctl_n = 0;
+	s->framed = true;
+	used -= s->n_held;
+	if (s->left == 0)
+		frame_done(s);
+	return used;
+}
+
+static size_t
+feed_payload(struct channel_sock *s, uint8_t *p, size_t n)
+{
+	n = (size_t)min_u64(n, s->left);
+	ws_mask(p, p, n, s->f.key, s->masked);
+	s->masked += n;
+	s->left -= n;
+	if (s->f.opcode >= WS_CLOSE) {
+		assert(n <= sizeof s->ctl - s->ctl_n);
+		memcpy(s->ctl + s->ctl_n, p, n);
+		s->ctl_n = to_u8(s->ctl_n + n);
+	} else if (!message_bytes(s, slice_of(p, n))) {
+		return n;
+	}
+	if (s->left == 0)
+		frame_done(s);
+	return n;
+}
+
+static bool
+sock_reads(const struct channel_sock *s)
+{
+	return s->wait == CH_READS && !s->ending && !s->doomed;
+}
+
+/* How many bytes were taken. */
+static size_t
+sock_feed(struct channel_sock *s, uint8_t *p, size_t n)
+{
+	size_t at = 0;
+
+	s->moved_ms = s->c->r->io->now_ms;
+	while (at < n && sock_reads(s)) {
+		if (s->framed)
+			at += feed_payload(s, p + at, n - at);
+		else
+			at += feed_head(s, slice_of(p + at, n - at));
+	}
+	return s->ending ? n : at;
+}
+
+/* What was kept while it waited comes first. False: it waits again. */
+static bool
+sock_feed_kept(struct channel_sock *s)
+{
+	struct client *c = s->c;
+	size_t n;
+
+	if (c->in_n == 0)
+		return true;
+	n = sock_feed(s, c->in, c->in_n);
+	if (c->state == CLIENT_CHANNEL)
+		client_try_keep(c, slice_from(slice_of(c->in, c->in_n), n));
+	return sock_reads(s);
+}
+
+static void
+sock_read(struct channel_sock *s)
+{
+	struct client *c = s->c;
+	struct relay *r = c->r;
+	size_t done = 0;
+
+	if (!sock_reads(s) || !sock_feed_kept(s))
+		return;
+	while (c->rd && sock_reads(s) && done < TURN_BYTES) {
+		size_t room = s->framed && s->left > CHANNEL_READ ?
+		    (size_t)min_u64(s->left, IO_SCRATCH) : CHANNEL_READ;
+		int64_t n = io_read(r->io, c->fd, r->io->scratch, room);
+		size_t used;
+
+		if (n == IO_AGAIN) {
+			c->rd = false;
+			return;
+		}
+		if (n <= 0) {
+			client_close(c, false);
+			return;
+		}
+		done += (size_t)n;
+		used = sock_feed(s, r->io->scratch, (size_t)n);
+		if (used == (size_t)n)
+			continue;
+		/* It waits. Half of the small buffers stay for others. */
+		if (r->small.used >= r->small.cap / 2 ||
+		    !client_try_keep(c, slice_of(r->io->scratch + used,
+		    (size_t)n - used)))
+			client_close(c, true);
+		return;
+	}
+	if (c->rd && sock_reads(s))
+		client_mark(c);
+}
+
+/* Nothing counts any more but the end. */
+static void
+sock_discard(struct client *c)
+{
+	size_t done = 0;
+
+	while (c->rd && done < DISCARD_BYTES) {
+		int64_t n = io_read(c->r->io, c->fd, c->r->io->scratch,
+		    IO_SCRATCH);
+
+		if (n == IO_AGAIN) {
+			c->rd = false;
+		} else if (n <= 0) {
+			client_close(c, false);
+			return;
+		}
+		done += n > 0 ? (size_t)n : 0;
+	}
+	if (c->rd)
+		client_mark(c);
+}
+
+void
+sock_run(struct client *c)
+{
+	struct channel_sock *s = c->channel;
+
+	assert(s != NULL && s->c == c);
+	if (s->doomed && !s->ending)
+		sock_end(s, WS_CODE_POLICY, SL("Messages were not read"));
+	if (!s->ending)
+		sock_read(s);
+	if (c->state != CLIENT_CHANNEL)
+		return;
+	sock_write(s);
+	if (c->state == CLIENT_CHANNEL && s->ending)
+		sock_discard(c);
+	if (c->state == CLIENT_CHANNEL && s->ending && s->q.n == 0 &&
+	    c->out.n == 0)
+		sock_ended(c);
+}
+
+/* ---- deadlines ---- */
+
+void
+sock_pause(struct channel_sock *s, enum channel_wait why, uint64_t until_ms)
+{
+	s->wait = (uint8_t)why;
+	s->until_ms = until_ms;
+	client_arm(s->c);
+}
+
+/* Look again at the message that waited, or at the frame. */
+static void
+sock_resume(struct channel_sock *s, const struct answer *a)
+{
+	struct relay *r = s->c->r;
+	bool message = s->wait == CH_ASKS || s->wait == CH_PAUSES;
+
+	s->wait = CH_READS;
+	s->life_ms = max_u64(s->life_ms, r->io->now_ms + CHANNEL_SHORT_MS);
+	if (message) {
+		s->paused = true;
+		talk_message(s, E_OK, a);
+		message_over(s);
+	}
+	client_arm(s->c);
+	client_mark(s->c);
+}
+
+void
+sock_answer(struct client *c, const struct answer *a)
+{
+	struct channel_sock *s = c->channel;
+
+	if (!s->ending && s->wait == CH_ASKS && c->ask_seq == a->seq)
+		sock_resume(s, a);
+}
+
+/* It did not ping, or never said who it is. */
+static void
+sock_silent(struct channel_sock *s)
+{
+	uint64_t now = s->c->r->io->now_ms;
+
+	if (s->role == CH_STRANGER)
+		sock_end(s, WS_CODE_POLICY, SL("Not authenticated"));
+	else if (s->expires_ms <= now)
+		sock_end(s, WS_CODE_POLICY, SL("The key has expired"));
+	else if (s->m != NULL && now - s->moved_ms < CHANNEL_LIFE_MS)
+		s->life_ms = s->moved_ms + CHANNEL_LIFE_MS;
+	else
+		sock_end(s, WS_CODE_NORMAL, SL("Connection timed out"));
+}
+
+static uint64_t
+sock_life(const struct channel_sock *s)
+{
+	return min_u64(s->life_ms, s->role == CH_STRANGER ?
+	    s->start_ms + CHANNEL_STRANGER_MS : s->expires_ms);
+}
+
+uint64_t
+sock_due(const struct client *c)
+{
+	const struct channel_sock *s = c->channel;
+
+	if (s->ending || s->wait != CH_READS)
+		return s->until_ms;
+	return sock_life(s);
+}
+
+void
+sock_timer(struct client *c)
+{
+	struct channel_sock *s = c->channel;
+	uint64_t now = c->r->io->now_ms;
+
+	if (sock_due(c) > now) {
+		client_arm(c);
+		return;
+	}
+	if (s->ending) {
+		client_close(c, true);
+		return;
+	}
+	switch (s->wait) {
+	case CH_ROOM:
+		channel_relieve(c->r, false);
+		sock_resume(s, NULL);
+		break;
+	case CH_PAUSES:
+		sock_resume(s, NULL);
+		break;
+	case CH_ASKS:
+		sock_fail(s, WS_CODE_INTERNAL);
+		break;
+	default:
+		sock_silent(s);
+	}
+	client_arm(c);
+}
+
+/* ---- room ---- */
+
+/* It holds room that others want, and does not get on. */
+static bool
+holds_up(const struct channel_sock *s, uint64_t now)
+{
+	uint64_t ms = now - s->begun_ms;
+
+	if (s->q.n > 0 && now - s->read_ms >= CHANNEL_STALL_MS)
+		return true;
+	return s->m != NULL && s->m->blocks > 0 && s->wait == CH_READS &&
+	    ms >= CHANNEL_SLOW_MS && s->total < ms * CHANNEL_SLOW_RATE;
+}
+
+void
+channel_relieve(struct relay *r, bool nodes)
+{
+	struct channel *ch = r->channel;
+	struct channel_sock *most = NULL;
+
+	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
+		struct channel_sock *s = pool_at(&ch->socks, i);
+
+		if (!pool_live(&ch->socks, i) || s->ending || s->doomed)
+			continue;
+		if (most == NULL || s->q.n > most->q.n)
+			most = s;
+		if (holds_up(s, r->io->now_ms))
+			sock_doom(s);
+	}
+	if (nodes && most != NULL)
+		sock_doom(most);
+	else
+		watch_relieve(r);
+}
+
+/* Whoever waited longest looks again, now that something was freed. */
+void
+sock_wake(struct relay *r)
+{
+	struct channel *ch = r->channel;
+	struct channel_sock *first = NULL;
+
+	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
+		struct channel_sock *s = pool_at(&ch->socks, i);
+
+		if (pool_live(&ch->socks, i) && !s->ending &&
+		    s->wait == CH_ROOM &&
+		    (first == NULL || s->ticket < first->ticket))
+			first = s;
+	}
+	if (first != NULL)
+		sock_resume(first, NULL);
+}
