@@ -85,6 +85,7 @@ begin(void)
 	size_t cut;
 
 	secret_set(&jwt, SL("a-signing-key-of-thirty-two-bytes"));
+	keeper_wipe(&k);
 	keeper_init(&k, &cfg);
 	MUST(keeper_load(&k, 99, &cut, &f) == E_OK);
 	k.mode = MODE_ACCOUNTS;

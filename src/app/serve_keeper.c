@@ -213,6 +213,8 @@ call_inside(void *ctx, const struct vault_call *c, struct vault_reply *r,
 		    slice_of(shared, c->shared_n)) == E_OK;
 		break;
 	case VAULT_FREEZE:
+		/* What may wait is for the next one to read. */
+		keeper_tick(&s->keeper, net_wall_ms() / 1000);
 		s->relay_data.frozen = c->arg != VAULT_THAWED;
 		if (c->arg == VAULT_UNLOCKED)
 			data_unlock(&s->relay_data);

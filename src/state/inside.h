@@ -71,6 +71,7 @@ bool keeper_rotate(struct keeper *k, uint64_t now_s);
 
 enum keeper_for keeper_turn(struct keeper *k, const struct ask *q,
     struct answer *a, bool console, struct keeper_waiting *w);
+bool keeper_has_accounts(const struct keeper *k);
 /* Of the settings. */
 bool keeper_is_password(const struct keeper *k, struct slice guess);
 bool keeper_is_token(const struct keeper *k, struct slice guess);

@@ -82,8 +82,6 @@ derive_all(struct keeper *k)
 void
 keeper_init(struct keeper *k, const struct keeper_cfg *cfg)
 {
-	/* What is only written before it is read costs no memory yet. */
-	memset(k, 0, offsetof(struct keeper, old));
 	k->io = cfg->io;
 	rng_init(&k->rng, cfg->seed);
 	k->jwt_is_kept = cfg->kept != NULL;
@@ -148,18 +146,27 @@ drop_foreign(struct keeper *k)
 	if (same || (k->jwt.before.n > 0 &&
 	    memcmp(k->sessions.gen, keys[1].gen, GEN_BYTES) == 0))
 		return true;
-	memset(&k->sessions, 0, sizeof k->sessions);
+	for (size_t i = 0; i < SESSIONS_MAX; i++)
+		if (k->sessions.rows[i].used)
+			k->sessions.rows[i].used = 0;
 	memcpy(k->sessions.gen, keys[0].gen, GEN_BYTES);
 	return sessions_save(&k->sessions, &k->io, &area);
+}
+
+bool
+keeper_has_accounts(const struct keeper *k)
+{
+	for (size_t i = 0; i < PEOPLE_MAX; i++)
+		if (k->people.rows[i].role != ROLE_NONE)
+			return true;
+	return false;
 }
 
 static enum err
 decide_mode(struct keeper *k, uint64_t now_s, struct store_fault *f)
 {
-	bool any = false;
+	bool any = keeper_has_accounts(k);
 
-	for (size_t i = 0; i < PEOPLE_MAX; i++)
-		any = any || k->people.rows[i].role != ROLE_NONE;
 	*f = (struct store_fault){ .file = SL("people.json") };
 	if (any && k->mode == MODE_SHARED)
 		return store_wrong(f, E_AUTH, 0, "there are accounts, so "

@@ -153,7 +153,8 @@ struct keeper_cfg {
 	                                 * keeper_load makes no setup code */
 };
 
-/* Copies what it needs of *cfg, whose secrets the caller then wipes. */
+/* *k is all zero: of what is not used no page is ever touched. Copies what it
+ * needs of *cfg, whose secrets the caller then wipes. */
 void keeper_init(struct keeper *k, const struct keeper_cfg *cfg);
 
 /*

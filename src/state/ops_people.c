@@ -14,6 +14,8 @@
 
 enum { SECRET_BYTES = 32 };
 
+static const char why_role[] = "role: viewer, member or admin";
+
 static unsigned
 password_fault(struct op *p, struct slice password)
 {
@@ -73,9 +75,9 @@ note_user(struct op *p, struct slice user, uint8_t role, bool ended)
 
 /* ---- accounts ------------------------ */
 
-/* May an account of this name and password be made now? */
+/* May an account of this name, role and password be made now? */
 static unsigned
-account_fault(struct op *p)
+account_fault(struct op *p, unsigned role)
 {
 	if (p->k->mode == MODE_SHARED)
 		return op_fail(p, 409, "RELAY_PASSWORD is in force: remove "
@@ -87,6 +89,11 @@ account_fault(struct op *p)
 		return op_fail(p, 409, "There is an account of that name");
 	if (free_row(&p->k->people) == NULL)
 		return op_fail(p, 409, "There are 256 accounts already");
+	if (role == ROLE_NONE)
+		return op_fail(p, 400, why_role);
+	/* Never accounts without an admin: see people_load. */
+	if (role != ROLE_ADMIN && !keeper_has_accounts(p->k))
+		return op_fail(p, 409, "The first account is an admin");
 	return password_fault(p, p->s[F_PASSWORD]);
 }
 
@@ -170,13 +177,9 @@ unsigned
 op_people_add(struct op *p)
 {
 	unsigned role = people_word(people_roles, ROLES, p->s[F_ROLE]);
-	unsigned status = account_fault(p);
+	unsigned status = account_fault(p, role);
 	struct scrypt_hash h;
 
-	if (status == OP_OK && (role == ROLE_NONE ||
-	    (p->k->mode == MODE_SETUP && role != ROLE_ADMIN)))
-		status = op_fail(p, 400, "role: viewer, member or admin; the "
-		    "first account is an admin");
 	if (status == OP_OK)
 		status = op_stretch(p, 0, p->s[F_PASSWORD], &h);
 	if (status != OP_OK)
@@ -199,7 +202,7 @@ op_people_role(struct op *p)
 	if (row == NULL)
 		return status;
 	if (role == ROLE_NONE)
-		return op_fail(p, 400, "role: viewer, member or admin");
+		return op_fail(p, 400, why_role);
 	if (role != ROLE_ADMIN && last_admin(&p->k->people, row))
 		return op_fail(p, 409, "The last admin stays one");
 	change_begin(p->k, CHANGE_PEOPLE);
@@ -277,10 +280,10 @@ op_invites_new(struct op *p)
 	struct invite want = { .kind = INVITE_NEW };
 
 	if (p->k->mode == MODE_SHARED)
-		return account_fault(p);
+		return account_fault(p, ROLE_NONE);
 	want.role = (uint8_t)people_word(people_roles, ROLES, p->s[F_ROLE]);
 	if (want.role == ROLE_NONE)
-		return op_fail(p, 400, "role: viewer, member or admin");
+		return op_fail(p, 400, why_role);
 	want.expires_s = p->now_s + (p->ttl_s > 0 ? p->ttl_s : INVITE_S);
 	return invite_make(p, want, SL(""));
 }
@@ -368,7 +371,7 @@ op_invite_accept(struct op *p)
 	if (row == NULL)
 		return 404;
 	if (of == NULL)
-		status = account_fault(p);
+		status = account_fault(p, row->role);
 	else if (p->s[F_USER].n > 0 &&
 	    !slice_eq(p->s[F_USER], row_text(of->name)))
 		status = op_fail(p, 400, "This link is for another account");
@@ -411,7 +414,7 @@ op_setup(struct op *p)
 		    "The setup code is over: start the relay again, or run "
 		    "adit init, for a new one");
 	}
-	status = account_fault(p);
+	status = account_fault(p, ROLE_ADMIN);
 	if (status == OP_OK)
 		status = op_stretch(p, 0, p->s[F_PASSWORD], &h);
 	if (status != OP_OK)

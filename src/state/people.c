@@ -46,7 +46,6 @@ struct section {
 struct book {
 	struct slice file;
 	struct column head;
-	size_t bytes;                   /* of the table */
 	const struct section *sections;
 	size_t n;
 };
@@ -302,13 +301,13 @@ static const struct section sections[] = {
 };
 
 static const struct book people_book = { SL_INIT("people.json"),
-	COL("next", C_TIME, people, next), sizeof(struct people),
+	COL("next", C_TIME, people, next),
 	&sections[LIST_PEOPLE], 3 };
 static const struct book tokens_book = { SL_INIT("tokens.json"),
-	COL("next", C_TIME, tokens, next), sizeof(struct tokens),
+	COL("next", C_TIME, tokens, next),
 	&sections[LIST_TOKENS], 1 };
 static const struct book sessions_book = { SL_INIT("sessions.json"),
-	COL_BYTES("gen", C_BYTES, sessions, gen), sizeof(struct sessions),
+	COL_BYTES("gen", C_BYTES, sessions, gen),
 	&sections[LIST_SESSIONS], 1 };
 
 /* ---- writing ------------------------ */
@@ -631,7 +630,6 @@ load_book(const struct book *k, void *table, const struct store_io *io,
 	enum err e;
 
 	assert(area->cap >= STORE_FILE_MAX);
-	memset(table, 0, k->bytes);
 	*f = (struct store_fault){ .file = k->file };
 	buf_reset(area);
 	e = io->load(io->ctx, k->file, area);

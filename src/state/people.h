@@ -125,7 +125,8 @@ union state_copy {
 };
 
 /*
- * people_load and so on: read the file; without one the table is empty.
+ * people_load and so on: read the file into a table that is all zero; without
+ * one it stays so (and costs no memory).
  *   E_OK
  *   E_SYNTAX  damaged, *f says where. Strict: what is not understood, missing,
  *             doubled, out of bounds or impossible (no admin among accounts, a

@@ -229,6 +229,7 @@ try_start(const char *jwt, const char *password, const char *token)
 		cfg.kept = &kept;
 		seed[1]++;
 	}
+	keeper_wipe(&k);
 	keeper_init(&k, &cfg);
 	return keeper_load(&k, now, &cut, &fault);
 }

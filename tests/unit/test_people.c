@@ -199,6 +199,29 @@ the_setup_code_makes_the_first_admin(void **state)
 	assert_int_equal(login("anna", ANNAS), E_OK);
 }
 
+/* However it is made: at the next start there must be an admin. */
+static void
+the_first_account_is_an_admin(void **state)
+{
+	char json[300];
+
+	(void)state;
+	assert_int_equal(console("{\"op\":\"people.add\",\"user\":\"ben\","
+	    "\"role\":\"member\",\"password\":\"" BENS "\"}"), 409);
+	assert_int_equal(console("{\"op\":\"invites.new\",\"role\":"
+	    "\"member\"}"), 200);
+	snprintf(json, sizeof json, "{\"op\":\"invite.accept\",\"secret\":"
+	    "\"%s\",\"user\":\"ben\",\"password\":\"" BENS "\"}",
+	    member("secret"));
+	assert_int_equal(nobody(json), 409);
+	again();
+	add("anna", "admin", ANNAS);
+	note(NOTE_MODE);
+	assert_int_equal(nobody(json), 200);
+	again();
+	assert_int_equal(login("ben", BENS), E_OK);
+}
+
 static void
 of_two_racers_one_wins(void **state)
 {
@@ -1314,6 +1337,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup(f, three)
 	const struct CMUnitTest tests[] = {
 		E(the_setup_code_makes_the_first_admin),
+		E(the_first_account_is_an_admin),
 		E(of_two_racers_one_wins),
 		E(five_wrong_codes_or_an_hour_end_it),
 		E(a_shared_password_and_accounts_exclude_each_other),

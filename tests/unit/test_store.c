@@ -152,6 +152,9 @@ load_table(struct slice name, void *table)
 {
 	struct buf b = BUF_ON(area);
 
+	memset(table, 0, slice_eq(name, SL("people.json")) ?
+	    sizeof(struct people) : slice_eq(name, SL("tokens.json")) ?
+	    sizeof(struct tokens) : sizeof(struct sessions));
 	return slice_eq(name, SL("people.json")) ?
 	    people_load(table, &disk_io, &b, &fault) :
 	    slice_eq(name, SL("tokens.json")) ?
