@@ -70,7 +70,8 @@ async function show(first) {
 
 function frame(me) {
 	$('nav').replaceChildren(...Object.entries(PAGES).filter(([, [label, sees]]) => label && sees(me))
-		.map(([name, [label]]) => el('a', { href: `#${name}` }, label)));
+		.map(([name, [label]]) => el('a', { href: `#${name}`, onclick: (event) =>
+			event.target.hasAttribute('aria-current') && event.target.hash === location.hash && show() }, label)));
 	menu.hidden = false;
 	menu.addEventListener('click', () => openMenu(menu.getAttribute('aria-expanded') === 'false'));
 	document.addEventListener('keydown', (event) => {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { App } from './app.mjs';
 import { openBrowser } from './browser.mjs';
-import { Jar, NEVER_MS, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
+import { Jar, NEVER_MS, freePorts, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
 import { request } from './http.mjs';
 
 const test = (name, fn) => it(name, { timeout: 2 * NEVER_MS }, fn);
@@ -75,7 +75,7 @@ describe('a hostile page', { skip: needsRelay }, () => {
 	}
 	const stillIn = async () => assert.ok(await isIn(page.context()), 'the visitor is still logged in');
 
-	const attack = (target) => page.evaluate(async (url) => {
+	const attack = (target, tab = page) => tab.evaluate(async (url) => {
 		const out = {};
 		const send = async (name, path, init) => {
 			out[name] = await fetch(url + path, { credentials: 'include', ...init })
@@ -172,6 +172,32 @@ describe('a hostile page', { skip: needsRelay }, () => {
 			}
 		});
 	}
+
+	test('an app on another port of the same address: the browser sends it all cookies, and it does not help', async () => {
+		const ports = await freePorts(2);
+		const own = await startRelay({ args: ['--app-ports', `${ports[0]}-${ports[1]}`], knownPorts: ports, name: 'relay-ports' });
+		await startAgent({ relay: own, apps: [`good=127.0.0.1:${good.port}`, `sibling=127.0.0.1:${sibling.port}`], name: 'agent-ports' });
+		const other = await openBrowser();
+		const tab = await other.context.newPage();
+		await tab.goto(own.origin);
+		await logIn(tab, own.secrets.password);
+		const at = {};
+		for (const name of ['good', 'sibling']) {
+			await tab.goto(own.origin);
+			await tab.getByRole('link', { name: `Open ${name} on box`, exact: true }).click();
+			await tab.waitForFunction(() => document.title === 'evil');
+			at[name] = new URL(tab.url()).origin;
+		}
+		good.touched.length = 0;
+		for (const target of [at.good, own.origin]) {
+			const got = await attack(target, tab);
+			assert.deepEqual([got.read, got.json, got.put, got.socket], ['refused', 'refused', 'refused', 'refused'], target);
+		}
+		assert.deepEqual(good.touched.filter((t) => !t.startsWith('GET ')), []);
+		assert.equal((await tab.goto(`${own.origin}/_adit/api/auth/check`)).status(), 200);
+		assert.equal(new URL(tab.url()).pathname, '/_adit/api/auth/check', 'still logged in');
+		await other.context.close();
+	});
 
 	test('cookies tossed from an app\'s site log out at most, and log nobody in', async () => {
 		const other = await openBrowser();
