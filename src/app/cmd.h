@@ -17,6 +17,10 @@ int agent_cmd(const struct cmd *cmd);
 int start_cmd(const struct cmd *cmd);
 int status_cmd(const struct cmd *cmd);
 int doctor_cmd(const struct cmd *cmd);
+/* user, invite, token, session, access, rotate, audit */
+int console_cmd(const struct cmd *cmd);
+int backup_cmd(const struct cmd *cmd);
+int restore_cmd(const struct cmd *cmd);
 int init_cmd(const struct cmd *cmd);
 
 #endif

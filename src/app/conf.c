@@ -129,7 +129,8 @@ role_name(unsigned roles)
 		return "the relay";
 	if ((roles & CONF_AGENT) != 0)
 		return "the agent";
-	return (roles & CONF_INIT) != 0 ? "adit init" : "adit status";
+	return (roles & CONF_INIT) != 0 ? "adit init" :
+	    (roles & CONF_CONSOLE) != 0 ? "this command" : "adit status";
 }
 
 static bool

@@ -224,6 +224,14 @@ const struct conf_row conf_rows[] = {
 	    .env2 = "no_proxy", .arg = "LIST",
 	    .help = "but not one of these: names (and what is below them), "
 	    "addresses, ADDR/BITS, with commas; * for all" },
+	{ .id = C_ADMIN, .type = CONF_TEXT, .roles = CONF_INIT,
+	    .flag = "user", .arg = "NAME",
+	    .help = "make the first account, an admin, of this name" },
+	{ .id = C_PASSWORD_FILE, .type = CONF_TEXT, .roles = CONF_INIT,
+	    .flag = "password-file", .arg = "FILE",
+	    .dflt = "asked for on the terminal",
+	    .help = "its password: the first line of this file, - for "
+	    "standard input" },
 	{ .id = C_SELF_SIGNED, .type = CONF_SWITCH, .roles = CONF_INIT,
 	    .flag = "self-signed",
 	    .help = "make a key and a certificate that it signs itself, for a "
@@ -232,12 +240,13 @@ const struct conf_row conf_rows[] = {
 	    .flag = "name", .arg = "HOST|IP", .check = value_domain,
 	    .dflt = "the host name",
 	    .help = "under what the relay will be reached" },
-	{ .id = C_DATA, .type = CONF_TEXT, .roles = CONF_BOTH | CONF_INIT,
+	{ .id = C_DATA, .type = CONF_TEXT, .roles = CONF_BOTH | CONF_OFFICE,
 	    .flag = "data", .key = "data", .env = "ADIT_DATA", .arg = "DIR",
 	    .dflt = "./adit-data",
 	    .help = "the data directory; the relay uses DIR/relay, an agent "
 	    "DIR/agent-NAME" },
-	{ .id = C_CONFIG, .type = CONF_TEXT, .roles = CONF_BOTH,
+	{ .id = C_CONFIG, .type = CONF_TEXT,
+	    .roles = CONF_BOTH | CONF_OFFICE,
 	    .flag = "config", .arg = "FILE",
 	    .help = "read settings from this JSON file; without it, the "
 	    "relay reads adit.json in the working directory, if it is there, "
@@ -270,11 +279,19 @@ const struct conf_row conf_rows[] = {
 	{ .id = C_PASSWORD, .type = CONF_SECRET, .roles = CONF_RELAYS,
 	    .key = "password", .env = "RELAY_PASSWORD",
 	    .check = check_password, .arg = "TEXT",
-	    .help = "the password that people log in with; at least 8 "
-	    "bytes" },
+	    .help = "one password for all people, at least 8 bytes, instead of "
+	    "accounts; refused once there is an account" },
 	{ .id = C_NO_LOGIN, .type = CONF_SWITCH, .roles = CONF_RELAYS,
 	    .flag = "no-login", .key = "no_login", .dflt = "off",
 	    .help = "an open relay: no login for anything" },
+	{ .id = C_PASSWORD_COST, .type = CONF_COUNT,
+	    .roles = CONF_RELAYS | CONF_OFFICE, .flag = "password-cost",
+	    .key = "password_cost", .arg = "N", .min = 15, .max = 17,
+	    .dflt = "15",
+	    .help = "the cost of accounts' passwords that are set from now "
+	    "on: scrypt with N=2^N, r=8, p=3. It takes 32MiB of --memory with "
+	    "15, twice that with 16; those set at a higher cost than this "
+	    "cannot be checked" },
 	{ .id = C_RELAY_TOKEN, .type = CONF_SECRET, .roles = CONF_BOTH,
 	    .key = "relay_token", .env = "RELAY_TOKEN",
 	    .check = check_token, .arg = "TEXT",
@@ -399,10 +416,11 @@ const struct conf_row conf_rows[] = {
 	{ .id = C_LOG_FORMAT, .type = CONF_TEXT, .roles = CONF_BOTH,
 	    .flag = "log-format", .key = "log_format", .arg = "FORMAT",
 	    .check = check_format, .dflt = "text", .help = "text or json" },
-	{ .id = C_JSON, .type = CONF_SWITCH, .roles = CONF_ASKS,
+	{ .id = C_JSON, .type = CONF_SWITCH,
+	    .roles = CONF_ASKS | CONF_CONSOLE,
 	    .flag = "json", .help = "the answer as JSON, for programs" },
 	{ .id = C_HELP, .type = CONF_SWITCH,
-	    .roles = CONF_BOTH | CONF_ASKS | CONF_INIT, .flag = "help",
+	    .roles = CONF_BOTH | CONF_ASKS | CONF_OFFICE, .flag = "help",
 	    .help = "print this" },
 
 	LATER_ROW(NULL, NULL, "WEB_CLIENT_PATH", CONF_RELAYS, no_folder),

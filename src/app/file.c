@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum err
-read_all(int fd, struct buf *into)
+enum err
+file_take(int fd, struct buf *into)
 {
 	for (;;) {
 		uint8_t one;
@@ -39,7 +39,7 @@ file_read(const char *path, struct buf *into, bool *exposed)
 	if (exposed != NULL)
 		*exposed = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 		    (st.st_mode & 077) != 0;
-	e = read_all(fd, into);
+	e = file_take(fd, into);
 	why = errno;
 	(void)close(fd);
 	errno = why;

@@ -17,4 +17,7 @@
  */
 enum err file_read(const char *path, struct buf *into, bool *exposed);
 
+/* The rest of an open file: E_OK, E_RANGE or E_IO. */
+enum err file_take(int fd, struct buf *into);
+
 #endif

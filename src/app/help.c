@@ -18,23 +18,31 @@ static const char all_text[] =
 "  relay     run the relay: the public address, the login, the dashboard\n"
 "  agent     offer apps of this machine through a relay\n"
 "  start     relay and agent together on this machine\n"
-"  init      make a certificate for a relay without a domain\n"
+"  init      make the relay's secrets and its first account\n"
+"  user, invite, session, access   people: who they are, what they may\n"
+"  token     of agents, programs and workstations\n"
+"  rotate    replace the secret that signs sessions\n"
+"  audit     who did what\n"
+"  backup, restore   all that the relay keeps\n"
 "  status    ask a relay what is connected\n"
 "  doctor    name what is wrong on the way to a relay\n"
 "  version   print the version\n"
 "\n"
-"adit COMMAND --help documents each. Two machines, two commands:\n"
+"adit COMMAND --help documents each. Two machines, three commands:\n"
 "\n"
-"  RELAY_PASSWORD=... adit relay\n"
+"  adit init\n"
+"  adit relay\n"
 "  RELAY_TOKEN=... adit agent --relay http://HOST:4000 --app 3000\n"
 "\n"
-"Not in this version: user, invite, token, rotate, connect.\n";
+"Not in this version: connect.\n";
 
 static const char relay_text[] =
 "Usage: adit relay [OPTION]...\n"
 "\n"
-"Runs the relay. It needs RELAY_PASSWORD (or --no-login), makes what else it\n"
-"needs at its first start, and prints the URLs under which it can be opened.\n";
+"Runs the relay. It makes what it needs at its first start, and prints the\n"
+"URLs under which it can be opened. With neither an account (adit init) nor\n"
+"RELAY_PASSWORD nor --no-login, whoever has the code in the file\n"
+"DATA/relay/setup-code makes the first account in the browser.\n";
 
 static const char agent_text[] =
 "Usage: adit agent --relay URL [--name NAME] [--app [NAME=]TARGET]...\n"
@@ -65,11 +73,17 @@ static const char doctor_text[] =
 "Exit code 0 if all is well, 1 if not.\n";
 
 static const char init_text[] =
-"Usage: adit init --self-signed [--name HOST|IP] [--data DIR]\n"
+"Usage: adit init [--user NAME] [--password-file FILE] [OPTION]...\n"
+"       adit init --self-signed [--name HOST|IP] [OPTION]...\n"
 "\n"
-"Makes a key and a certificate for a relay that has no domain, and prints the\n"
-"two commands that use them: agents know the relay by the pin of its key.\n"
-"A pair that is there already is kept, and its pin printed again.\n";
+"Makes the relay's data directory with its secrets and the first account, an\n"
+"admin, whose name and password are asked for; and prints what to do next. It\n"
+"can be done once: after that there is adit user and adit invite.\n"
+"\n"
+"With --self-signed, instead or (with --user) besides: a key and a\n"
+"certificate for a relay that has no domain, and the two commands that use\n"
+"them: agents know the relay by the pin of its key. A pair that is there\n"
+"already is kept, and its pin printed again.\n";
 
 static const char serve_end[] =
 "\n"
@@ -92,8 +106,8 @@ put_c(struct buf *b, const char *c)
 }
 
 /* Words of `text`, broken at WIDTH, each line indented. */
-static void
-put_wrapped(struct buf *b, const char *text)
+void
+help_wrapped(struct buf *b, const char *text)
 {
 	struct slice rest = { (const uint8_t *)text, strlen(text) };
 	size_t column = 0;
@@ -180,7 +194,7 @@ put_row(struct buf *b, const struct conf_row *row, enum conf_role role)
 		put_c(b, row->arg);
 	}
 	buf_lit(b, "\n");
-	put_wrapped(b, row->help);
+	help_wrapped(b, row->help);
 	put_spellings(b, row, role);
 }
 
@@ -215,8 +229,9 @@ help_put(struct buf *b, enum conf_role role)
 	    role == CONF_AGENT ? agent_text :
 	    role == CONF_START ? start_text :
 	    role == CONF_INIT ? init_text :
-	    role == CONF_DOCTOR ? doctor_text : status_text);
-	put_rows(b, role, true, "\nOptions:\n");
+	    role == CONF_DOCTOR ? doctor_text :
+	    role == CONF_STATUS ? status_text : "");
+	put_rows(b, role, true, role == CONF_CONSOLE ? "\n" : "\nOptions:\n");
 	put_rows(b, role, false, "\nIn the environment or the file only:\n");
 	if ((role & CONF_BOTH) != 0)
 		put_c(b, serve_end);

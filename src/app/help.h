@@ -8,6 +8,8 @@
 
 enum { HELP_MAX = 24 * 1024 };
 
+/* Append words, indented, in lines of no more than 78 columns. */
+void help_wrapped(struct buf *b, const char *text);
 /* Append the help of the whole program. */
 void help_put_all(struct buf *b);
 /* Append that of a command. */

@@ -1,14 +1,14 @@
 /*
- * adit init --self-signed: a key and a certificate for a relay without a
- * domain. What agents trust is the key, by its pin; the certificate is there
- * because TLS wants one.
+ * adit init: the data directory with its secrets and the first account; with
+ * --self-signed a key and a certificate for a relay without a domain. What
+ * agents trust is the key, by its pin; the certificate is there because TLS
+ * wants one.
  */
 #include <string.h>
 #include <unistd.h>
 
-#include "app/help.h"
+#include "app/console.h"
 #include "app/out.h"
-#include "app/serve.h"
 #include "net/clock.h"
 
 enum {
@@ -23,9 +23,12 @@ static const struct slice cert_name = SL_INIT("tls-cert.pem");
 static const struct slice key_name = SL_INIT("tls-key.pem");
 
 struct init {
-	struct conf conf;
-	struct data data;
+	struct console console;
+	struct data *data;
 	struct slice dir, host;
+	uint8_t user[64];
+	size_t user_n;
+	struct secret password;
 	char hostname[HOST_BYTES];
 	uint8_t pin[PIN_BYTES];
 	bool kept;                      /* they were there already */
@@ -101,7 +104,7 @@ look_for_pair(struct init *t)
 	static struct cert_chain chain;
 	uint8_t text[CERTS_FILE_MAX / 4];
 	size_t n;
-	enum err e = data_load(&t->data, cert_name, text, sizeof text, &n);
+	enum err e = data_load(t->data, cert_name, text, sizeof text, &n);
 
 	if (e == E_EOF)
 		return EXIT_GO_ON;
@@ -136,45 +139,125 @@ make_pair(struct init *t)
 	else if (e != E_OK)
 		code = out_fail(EXIT_FAILED, "certificate", SL(""),
 		    err_text(e));
-	else if (data_save(&t->data, key_name, buf_slice(&key)) != E_OK)
-		code = fault(t, key_name, strerror(t->data.error));
-	else if (data_save(&t->data, cert_name, buf_slice(&cert)) != E_OK)
-		code = fault(t, cert_name, strerror(t->data.error));
+	else if (data_save(t->data, key_name, buf_slice(&key)) != E_OK)
+		code = fault(t, key_name, strerror(t->data->error));
+	else if (data_save(t->data, cert_name, buf_slice(&cert)) != E_OK)
+		code = fault(t, cert_name, strerror(t->data->error));
 	wipe(secret, sizeof secret);
 	return code;
+}
+
+static int
+self_signed(struct init *t)
+{
+	int code = look_for_pair(t);
+
+	if (code == EXIT_GO_ON)
+		code = make_pair(t);
+	if (code == EXIT_STOPPED)
+		report(t);
+	return code;
+}
+
+/* ---- the first account ------------------------ */
+
+/* Before anything is made or locked: people take their time. */
+static int
+ask_for_account(struct init *t, const struct conf *c)
+{
+	struct slice name = conf_text(c, C_ADMIN, SL(""));
+	struct slice file = conf_text(c, C_PASSWORD_FILE, SL(""));
+	struct buf b = BUF_ON(t->user);
+	char path[SERVE_PATH_BYTES] = "";
+
+	if (name.n == 0 && file.n == 0)
+		(void)console_line(SL("Name of the first admin [admin]: "),
+		    &b);
+	buf_put(&b, name);
+	if (b.n == 0)
+		buf_lit(&b, "admin");
+	t->user_n = b.n;
+	if (!buf_ok(&b) || file.n >= sizeof path)
+		return out_fail(EXIT_USAGE, "--user", name, "too long");
+	memcpy(path, file.p, file.n);
+	return console_password(&t->password, file.n > 0 ? path : NULL);
+}
+
+static int
+make_account(struct init *t)
+{
+	uint8_t area[1024];
+	struct buf b = BUF_ON(area);
+	struct json_out o = json_out_on(&b);
+	struct json body;
+	int code;
+
+	json_object(&o);
+	json_pair_string(&o, SL("op"), SL("setup"));
+	json_pair_string(&o, SL("user"), slice_of(t->user, t->user_n));
+	json_pair_string(&o, SL("password"), secret_bytes(&t->password));
+	json_object_end(&o);
+	code = console_do(&t->console, buf_slice(&b), &body);
+	wipe(area, sizeof area);
+	return code;
+}
+
+static void
+report_account(const struct init *t)
+{
+	uint8_t area[TEXT_BYTES];
+	struct buf b = BUF_ON(area);
+
+	buf_lit(&b, "Made: the first account, the admin ");
+	buf_put_escaped(&b, slice_of(t->user, t->user_n), sizeof t->user);
+	buf_lit(&b, "\n\nThe relay, on this machine:\n    adit relay");
+	if (!slice_eq(t->dir, SL("./adit-data"))) {
+		buf_lit(&b, " --data ");
+		buf_put(&b, t->dir);
+	}
+	buf_lit(&b, "\nThe agent, beside the apps, with the token of ");
+	put_file(&b, t, SL("relay-token"));
+	buf_lit(&b, ":\n    adit agent --relay ");
+	if (t->console.url.n > 0) {
+		buf_put(&b, t->console.url);
+	} else {
+		buf_lit(&b, "http://");
+		put_host(&b, t->host);
+		buf_lit(&b, ":4000");
+	}
+	buf_lit(&b, " --token-file relay-token --app 3000\n"
+	    "Other people, by a link for each:\n    adit invite\n");
+	out_write(STDOUT_FILENO, buf_slice(&b));
 }
 
 int
 init_cmd(const struct cmd *cmd)
 {
 	static struct init t;
-	struct conf *c = &t.conf;
-	int code;
+	struct serve *s = &serve_process;
+	const struct conf *c = &s->conf;
+	int code = console_settings(s, CONF_INIT, cmd);
+	bool pair = conf_is_set(c, C_SELF_SIGNED);
+	bool account = !pair || conf_is_set(c, C_ADMIN);
 
-	conf_init(c, CONF_INIT);
-	if (!conf_flags(c, cmd->argc, cmd->argv) ||
-	    (!conf_is_set(c, C_HELP) && !conf_env(c, cmd->envp))) {
-		out_error(buf_slice(&c->error));
-		return EXIT_USAGE;
-	}
-	if (conf_is_set(c, C_HELP)) {
-		help_print(CONF_INIT);
-		return EXIT_STOPPED;
-	}
-	if (!conf_is_set(c, C_SELF_SIGNED))
-		return out_fail(EXIT_USAGE, "init", SL(""), "not in this "
-		    "version: accounts. adit relay makes what it needs at its "
-		    "first start; say --self-signed to make a certificate");
 	(void)gethostname(t.hostname, sizeof t.hostname - 1);
-	t.dir = conf_text(c, C_DATA, SL("./adit-data"));
+	t.dir = s->rs.data;
+	t.data = &s->relay_data;
 	t.host = conf_text(c, C_CERT_NAME,
 	    slice_of(t.hostname, strlen(t.hostname)));
-	code = serve_data(&t.data, t.dir, role_name);
+	if (code == EXIT_GO_ON && account)
+		code = ask_for_account(&t, c);
 	if (code == EXIT_GO_ON)
-		code = look_for_pair(&t);
+		code = console_open(&t.console, s, true, pair);
+	if (code == EXIT_GO_ON && pair && account)
+		code = keep_open(s, true, NULL);
+	if (code == EXIT_GO_ON && account)
+		code = make_account(&t);
+	if (code == EXIT_GO_ON && account)
+		report_account(&t);
 	if (code == EXIT_GO_ON)
-		code = make_pair(&t);
-	if (code == EXIT_STOPPED)
-		report(&t);
+		code = pair ? self_signed(&t) : EXIT_STOPPED;
+	secret_wipe(&t.password);
+	keeper_wipe(&s->keeper);
 	return code;
 }

@@ -55,14 +55,15 @@ static const struct command {
 	{ "--help", help_cmd, NULL },
 	{ "-h", help_cmd, NULL },
 	{ "init", init_cmd, NULL },
-	{ "user", NULL, "not in this version: accounts; there is one "
-	    "password, RELAY_PASSWORD" },
-	{ "invite", NULL, "not in this version: accounts; there is one "
-	    "password, RELAY_PASSWORD" },
-	{ "token", NULL, "not in this version: a token for each agent; there "
-	    "is one for all, RELAY_TOKEN" },
-	{ "rotate", NULL, "not in this version; another JWT_SECRET ends all "
-	    "sessions" },
+	{ "user", console_cmd, NULL },
+	{ "invite", console_cmd, NULL },
+	{ "token", console_cmd, NULL },
+	{ "session", console_cmd, NULL },
+	{ "access", console_cmd, NULL },
+	{ "rotate", console_cmd, NULL },
+	{ "audit", console_cmd, NULL },
+	{ "backup", backup_cmd, NULL },
+	{ "restore", restore_cmd, NULL },
 	{ "connect", NULL, "not in this version: TCP apps" },
 };
 enum { NCOMMANDS = sizeof commands / sizeof commands[0] };

@@ -80,8 +80,8 @@ put_places(struct buf *b, const struct sandbox *s)
 
 enum {
 	R = SANDBOX_RELAY, A = SANDBOX_AGENT, K = SANDBOX_KEEPER,
-	S = SANDBOX_NAMES, L = SANDBOX_LOOKUP,
-	NET = R | A, ALL = R | A | K | S | L,
+	S = SANDBOX_NAMES, L = SANDBOX_LOOKUP, H = SANDBOX_HASHER,
+	NET = R | A, ALL = R | A | K | S | L, EVERY = ALL | H,
 };
 
 /* ---- system calls ------------------------ */
@@ -89,21 +89,21 @@ enum {
 /* Those that every processor has. */
 #define CALLS_COMMON(X)                                                 \
 	X(epoll_pwait, NET)                                             \
-	X(read, ALL) X(write, ALL) X(writev, NET | L)                   \
+	X(read, EVERY) X(write, EVERY) X(writev, NET | L)               \
 	X(recvfrom, ALL) X(sendto, ALL) X(close, ALL)                   \
-	X(accept4, R) X(accept, R) X(epoll_ctl, NET)                    \
-	X(setsockopt, NET | L) X(getsockopt, NET)                       \
+	X(accept4, R | K) X(accept, R) X(epoll_ctl, NET)                \
+	X(setsockopt, NET | L) X(getsockopt, NET | K)                   \
 	X(getpeername, NET) X(getsockname, NET | L) X(shutdown, NET)    \
-	X(madvise, NET) X(getrandom, NET)                               \
+	X(madvise, NET | H) X(getrandom, NET)                           \
 	X(socket, A | L) X(connect, A | L)                              \
-	X(exit_group, ALL) X(exit, ALL) X(rt_sigreturn, ALL)            \
-	X(restart_syscall, ALL) X(clock_gettime, ALL) X(ppoll, ALL)     \
+	X(exit_group, EVERY) X(exit, EVERY) X(rt_sigreturn, EVERY)      \
+	X(restart_syscall, EVERY) X(clock_gettime, ALL) X(ppoll, ALL)     \
 	/* files */                                                     \
 	X(openat, A | K | L) X(unlinkat, A | K) X(linkat, A | K)        \
 	X(renameat, A | K) X(fsync, A | K) X(fcntl, NET | K | L)        \
 	X(fstat, K) X(readv, L)                                         \
 	/* names */                                                     \
-	X(bind, L) X(recvmsg, L) X(sendmsg, R | L) X(setitimer, L)          \
+	X(bind, L) X(recvmsg, L) X(sendmsg, R | K | L) X(setitimer, L)  \
 	X(munmap, L) X(mmap, L) X(mprotect, L) X(brk, L)                \
 	X(rt_sigprocmask, S | L) X(rt_sigaction, S) X(gettid, S | L)    \
 	X(wait4, S) X(clone, S) X(prctl, S) X(getpid, S | L)            \
@@ -219,7 +219,7 @@ put_socket(struct filter *f, const struct sandbox *b)
 static bool
 may(const struct sandbox *b, const struct row *row)
 {
-	if (row->nr == SYS_sendmsg && (b->roles & L) == 0 && b->pass_fd < 0)
+	if (row->nr == SYS_sendmsg && (b->roles & R) != 0 && b->pass_fd < 0)
 		return false;
 	return (row->who & b->roles) != 0;
 }
@@ -248,7 +248,7 @@ put_filter(struct filter *f, const struct sandbox *b)
 			continue;
 		if (rows[i].nr == SYS_socket) {
 			put_socket(f, b);
-		} else if (rows[i].nr == SYS_sendmsg && (b->roles & L) == 0) {
+		} else if (rows[i].nr == SYS_sendmsg && (b->roles & R) != 0) {
 			put_pass(f, b);
 		} else if (rows[i].nr == SYS_mmap ||
 		    rows[i].nr == SYS_mprotect) {
@@ -269,7 +269,7 @@ enum {
 	LL_FS_TRUNCATE = 1 << 14,       /* 3 */
 	LL_FS_IOCTL = 1 << 15,          /* 5 */
 	LL_WRITE_FILE = 1 << 1, LL_READ_FILE = 1 << 2, LL_READ_DIR = 1 << 3,
-	LL_REMOVE_FILE = 1 << 5, LL_MAKE_REG = 1 << 8,
+	LL_REMOVE_FILE = 1 << 5, LL_MAKE_REG = 1 << 8, LL_MAKE_SOCK = 1 << 9,
 	LL_NET_BIND = 1, LL_NET_CONNECT = 2,    /* 4 */
 	LL_SCOPE_ALL = 3,               /* 6: abstract sockets, signals */
 	LL_RULE_PATH = 1, LL_RULE_PORT = 2,
@@ -298,7 +298,7 @@ allow_path(int rules, const struct sandbox_path *p, uint64_t known)
 
 	if (p->write)
 		rule.allow |= (uint64_t)(LL_WRITE_FILE | LL_REMOVE_FILE |
-		    LL_MAKE_REG | LL_FS_TRUNCATE) & known;
+		    LL_MAKE_REG | LL_MAKE_SOCK | LL_FS_TRUNCATE) & known;
 	if (p->fd < 0)
 		rule.fd = open(p->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (rule.fd < 0)
@@ -483,7 +483,9 @@ sandbox_enter(const struct sandbox *b)
 	else if (b->roles & SANDBOX_RELAY)
 		may = "stdio inet unix sendfd";
 	else if (b->roles & SANDBOX_KEEPER)
-		may = "stdio rpath wpath cpath";
+		may = "stdio rpath wpath cpath unix sendfd";
+	else if (b->roles & SANDBOX_HASHER)
+		may = "stdio";
 	else if (b->roles & SANDBOX_NAMES)
 		may = "stdio proc rpath inet dns";
 	else

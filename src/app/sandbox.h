@@ -24,6 +24,7 @@ enum sandbox_role {
 	SANDBOX_KEEPER = 4,     /* secrets and the relay's files */
 	SANDBOX_NAMES = 8,      /* looks after those that look up names */
 	SANDBOX_LOOKUP = 16,    /* looks names up */
+	SANDBOX_HASHER = 32,    /* stretches passwords */
 };
 
 enum { SANDBOX_PATHS_MAX = 40, SANDBOX_PORTS_MAX = 80 };

@@ -53,8 +53,8 @@ path_of(char path[PATH_BYTES], struct slice s)
 	return true;
 }
 
-static int
-read_config(struct serve *s)
+int
+serve_read_config(struct serve *s)
 {
 	struct conf *c = &s->conf;
 	struct buf text = BUF_ON(s->text);
@@ -177,7 +177,8 @@ make_plans(struct serve *s)
 			return conf_error(s);
 		s->rs.cfg.version = version_text;
 		if (relay_plan(&s->rs.cfg, &s->rplan) != E_OK)
-			return plan_fault("the relay", s->rplan.bytes);
+			return plan_fault("the relay", s->rplan.bytes +
+			    s->rs.hasher_bytes);
 	}
 	if (s->has_agent) {
 		(void)gethostname(host, sizeof host - 1);
@@ -220,7 +221,7 @@ serve_settings(struct serve *s, enum conf_role role, const struct cmd *cmd)
 		help_print(role);
 		return EXIT_STOPPED;
 	}
-	code = read_config(s);
+	code = serve_read_config(s);
 	if (code != EXIT_GO_ON)
 		return code;
 	if (!conf_env(c, cmd->envp))
@@ -493,6 +494,7 @@ serve_run(struct serve *s)
 {
 	static const struct loop_ops ops = { on_event, on_step, on_signal };
 
+	serve_published(s);
 	serve_notify(s);
 	loop_run(&s->loop, &ops, s);
 	if (s->resolver.pid > 0)

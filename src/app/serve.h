@@ -7,6 +7,7 @@
 #define ADIT_APP_SERVE_H
 
 #include "app/cmd.h"
+#include "app/control.h"
 #include "app/sandbox.h"
 #include "app/setup.h"
 #include "app/takeover.h"
@@ -50,7 +51,13 @@ struct serve {
 		size_t n;
 		uint8_t text[48];
 	} notify;
-	struct keeper keeper;           /* used in the vault only */
+	/* Used in the vault, and by commands while no relay runs. */
+	struct keeper keeper;
+	int hasher;                     /* its socket; -1: no accounts */
+	struct control control;
+	bool has_late;                  /* an answer that was put off: */
+	struct answer late;
+	uint64_t tick_ms;               /* when the keeper has its next */
 	struct certs certs;             /* the relay's, if it speaks TLS */
 	struct trust trust;             /* the agent's */
 	struct io_ops relay_ops;        /* kernel_ops, saving by the vault */
@@ -60,6 +67,8 @@ struct serve {
 	struct agent *agent;
 
 	bool token_made;                /* at this start */
+	uint8_t url[SETUP_URL_MAX];     /* for links */
+	uint8_t mode[16], setup_code[32];       /* of vault_hello */
 	uint8_t tunnel_id[HELLO_TUNNEL_ID_BYTES];
 	uint8_t dial_url[SETUP_URL_MAX];
 	uint8_t text[CONF_FILE_MAX];    /* of a file that is being read */
@@ -74,6 +83,8 @@ extern struct serve serve_process;
 /* Read and check all settings; --help and --check end here. */
 int serve_settings(struct serve *s, enum conf_role role,
     const struct cmd *cmd);
+/* adit.json, or --config. */
+int serve_read_config(struct serve *s);
 void serve_undumpable(void);
 /* Standard streams that exist, no core dumps, no tracing by others of the same
  * account, private files. Before anything else. */
@@ -91,6 +102,7 @@ int serve_sandbox_mode(struct serve *s);
 int serve_print_policy(struct serve *s);
 int serve_sandbox(struct serve *s);
 int serve_sandbox_keeper(struct serve *s);
+int serve_sandbox_hasher(struct serve *s);
 bool serve_sandbox_names(void *ctx, bool worker);
 /* Run until it ends. */
 int serve_run(struct serve *s);
@@ -103,6 +115,8 @@ void serve_notify(struct serve *s);
 
 /* serve_account.c: open the data directories, stop being root. */
 int serve_account(struct serve *s);
+/* For a command: the relay's data alone, as the account that it belongs to. */
+int serve_account_of_data(struct serve *s);
 /* Open DATA/ROLE; errors are told. */
 int serve_data(struct data *d, struct slice path, struct slice role);
 /* serve_relay.c: listen, make the relay, say where it can be opened. */
@@ -110,6 +124,9 @@ int serve_listen(struct serve *s);
 void serve_close_listens(struct serve *s);
 int serve_relay(struct serve *s);
 void serve_relay_hello(struct serve *s);
+/* Append the URL of the relay for links, without a slash at the end, if the
+ * settings know it. */
+void serve_url(const struct serve *s, struct buf *b);
 /*
  * serve_keeper.c: start the process that keeps the secrets, and forget them
  * here. The rest is for the kernel: a question, answers to read, a file to
@@ -122,6 +139,16 @@ bool serve_save(void *ctx, struct slice name, struct slice content);
 /* Let the keeper write nothing, or again, or never. False: it does not
  * answer. */
 bool serve_freeze(struct serve *s, enum vault_freeze how);
+
+/* It serves: who looks for the relay may find it. */
+void serve_published(struct serve *s);
+
+/*
+ * keep.c: open the keeper on the data directory; errors are told. It makes what
+ * is missing of the secrets, and conf.token is the kept one. `offline`: for a
+ * command, while no relay runs. io: other files than those, or NULL.
+ */
+int keep_open(struct serve *s, bool offline, const struct store_io *io);
 
 /* serve_agent.c: the agent. */
 int serve_agent(struct serve *s);

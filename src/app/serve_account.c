@@ -262,6 +262,31 @@ leave_root(const struct serve *s)
 }
 
 int
+serve_account_of_data(struct serve *s)
+{
+	char path[PATH_BYTES];
+	struct stat st = { 0 };
+	struct data d;
+	int code = EXIT_GO_ON;
+
+	if (!text_of(path, sizeof path, s->rs.data))
+		return path_fault(s->rs.data);
+	if (geteuid() == 0 && data_peek(&d, path, "relay") == E_OK) {
+		(void)fstat(d.dir, &st);
+		data_close(&d);
+	}
+	if (st.st_uid != 0) {
+		s->account = (struct account){ st.st_uid, st.st_gid };
+		s->was_root = true;
+	} else {
+		code = find_account(s);
+	}
+	if (code == EXIT_GO_ON)
+		code = open_data(s, &s->relay_data, s->rs.data, SL("relay"));
+	return code == EXIT_GO_ON && s->was_root ? leave_root(s) : code;
+}
+
+int
 serve_account(struct serve *s)
 {
 	uint8_t area[URL_NAME_MAX + 8];

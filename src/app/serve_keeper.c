@@ -5,92 +5,18 @@
  */
 #include "app/serve.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "app/hasher.h"
 #include "app/out.h"
 #include "base/num.h"
 #include "net/clock.h"
-#include "state/store.h"
 
 enum { STACK_BYTES = 64 * 1024 };
 
-static const struct slice role_name = SL_INIT("relay");
-
 /* ---- inside: secrets ------------------------ */
-
-static enum err
-store_load(void *ctx, struct slice name, struct buf *into)
-{
-	size_t n = 0;
-	enum err e = data_load(ctx, name, into->p + into->n, buf_room(into),
-	    &n);
-
-	if (e == E_OK)
-		into->n += n;
-	return e == E_RANGE ? E_FULL : e;
-}
-
-static bool
-store_save(void *ctx, struct slice name, struct slice content)
-{
-	return data_save(ctx, name, content) == E_OK;
-}
-
-static bool
-store_append(void *ctx, struct slice name, struct slice content)
-{
-	return data_append(ctx, name, content) == E_OK;
-}
-
-static bool
-store_rotate(void *ctx, struct slice name, unsigned files)
-{
-	return data_rotate(ctx, name, files) == E_OK;
-}
-
-static bool
-store_remove(void *ctx, struct slice name)
-{
-	return data_remove(ctx, name) == E_OK;
-}
-
-static int
-store_fault(const struct serve *s, const struct store_fault *f)
-{
-	return serve_file_fault(EXIT_USAGE, s->rs.data, role_name, f->file,
-	    f->line, f->why);
-}
-
-/* The keeper, from the settings and from what is kept. */
-static int
-open_keeper(struct serve *s, struct keeper_cfg *cfg, struct rng *rng)
-{
-	struct keeper *k = &s->keeper;
-	struct store_jwt jwt;
-	struct store_fault f;
-	size_t cut;
-	bool made;
-
-	if (s->conf.jwt.n == 0) {
-		if (store_jwt_secret(&jwt, &cfg->io, rng, &made, &f) != E_OK)
-			return store_fault(s, &f);
-		cfg->kept = &jwt;
-	}
-	keeper_init(k, cfg);
-	wipe(&jwt, sizeof jwt);
-	if (keeper_load(k, net_wall_ms() / 1000, &cut, &f) != E_OK)
-		return store_fault(s, &f);
-	if (cut > 0)
-		LOGF(&s->log, LOG_WARN, "app", "the last line of audit.log "
-		    "was torn and is gone", log_u("bytes", cut));
-	s->token_made = s->has_agent || !keeper_has_agent_token(k);
-	if (s->conf.token.n == 0 && store_relay_token(&s->conf.token,
-	    &cfg->io, rng, &s->token_made, &f) != E_OK)
-		return store_fault(s, &f);
-	keeper_set_token(k, &s->conf.token);
-	return EXIT_GO_ON;
-}
 
 static void
 wipe_settings(struct serve *s)
@@ -99,6 +25,15 @@ wipe_settings(struct serve *s)
 	secret_wipe(&s->conf.password);
 	secret_wipe(&s->conf.token);
 	secret_wipe(&s->conf.channel);
+}
+
+/* Below us lie the frames of those who read the secrets. */
+static __attribute__((noinline)) void
+wipe_stack(void)
+{
+	uint8_t area[STACK_BYTES];
+
+	wipe(area, sizeof area);
 }
 
 /* Never in a swap file nor in a dump. What the limits do not allow is not
@@ -121,43 +56,144 @@ hold_in_memory(struct serve *s)
 #endif
 }
 
+/* In the hasher, which has been forked with all that the settings said. */
+static bool
+enter_hasher(void *ctx)
+{
+	struct serve *s = ctx;
+
+	(void)close(s->vault.fd);
+	(void)close(s->vault.call_fd);
+	data_close(&s->relay_data);
+	data_close(&s->agent_data);
+	wipe_settings(s);
+	secret_wipe(&s->as.cfg.token);
+	serve_tls_forget(s);
+	wipe_stack();
+	sandbox_drop_all();
+	if (serve_sandbox_hasher(s) != EXIT_GO_ON)
+		return false;
+	resolve_title(s->cmd->title, SL("adit: hasher"));
+	return true;
+}
+
+static int
+open_hasher(struct serve *s)
+{
+	struct hasher_cfg cfg = { .cost = s->rs.cost, .enter = enter_hasher,
+		.ctx = s };
+
+	s->hasher = -1;
+	if (!s->rs.accounts)
+		return EXIT_GO_ON;
+	s->hasher = hasher_open(&cfg);
+	return s->hasher >= 0 ? EXIT_GO_ON : out_fail(EXIT_FAILED, NULL,
+	    SL("the process for passwords"), strerror(errno));
+}
+
+static void console_ask(void *ctx, struct ask *q);
+
+static void
+fill_hello(struct serve *s, struct vault_hello *h)
+{
+	struct slice mode = keeper_mode_name(&s->keeper);
+
+	memcpy(h->mode, mode.p, min_size(mode.n, sizeof h->mode - 1));
+	if (isatty(STDERR_FILENO))
+		(void)keeper_setup_code(&s->keeper, h->code);
+	h->token_made = s->token_made;
+	if (s->has_agent)
+		h->token = s->conf.token;
+}
+
 static int
 open_inside(void *ctx, struct vault_hello *h)
 {
 	struct serve *s = ctx;
-	struct rng rng;
-	uint8_t seed[2 * RNG_SEED_MIN];
-	struct keeper_cfg cfg = { .jwt = &s->conf.jwt,
-		.password = &s->conf.password, .token = &s->conf.token,
-		.channel = &s->conf.channel,
-		.seed = slice_of(seed, sizeof seed),
-		.io = { store_load, store_save, store_append, store_rotate,
-		    store_remove, &s->relay_data },
-		.no_login = conf_num(&s->conf, C_NO_LOGIN, 0) != 0 };
+	struct buf url = BUF_ON(s->url);
 	int code;
 
 	serve_close_listens(s);
 	takeover_forget(s);
-	hold_in_memory(s);
-	if (getentropy(seed, sizeof seed) != 0)
-		return out_fail(EXIT_FAILED, "no randomness", SL(""), NULL);
-	rng_init(&rng, slice_of(seed, sizeof seed));
-	if (getentropy(seed, sizeof seed) != 0)
-		return out_fail(EXIT_FAILED, "no randomness", SL(""), NULL);
-	code = open_keeper(s, &cfg, &rng);
-	rng_wipe(&rng);
-	wipe(seed, sizeof seed);
+	code = open_hasher(s);
 	if (code != EXIT_GO_ON)
 		return code;
-	h->token_made = s->token_made;
-	if (s->has_agent)
-		h->token = s->conf.token;
+	hold_in_memory(s);
+	code = keep_open(s, false, NULL);
+	if (code != EXIT_GO_ON)
+		return code;
+	fill_hello(s, h);
 	wipe_settings(s);
+	s->control.ask = console_ask;
+	s->control.ctx = s;
+	serve_url(s, &url);
+	s->control.url = buf_slice(&url);
+	(void)control_open(&s->control, &s->relay_data);
 	code = serve_sandbox_keeper(s);
 	/* Settings are slices of what it overwrites. */
 	if (code == EXIT_GO_ON)
 		resolve_title(s->cmd->title, SL("adit: keeper"));
 	return code;
+}
+
+/* ---- inside: passwords ------------------------ */
+
+static void
+console_answer(struct serve *s, const struct answer *a)
+{
+	control_answer(&s->control, a, net_now_ms());
+}
+
+/* What a stretched password leads to. */
+static void
+hashed(struct serve *s, struct keeper_result *r)
+{
+	struct answer a;
+	enum keeper_for who;
+
+	r->now_s = net_wall_ms() / 1000;
+	who = keeper_done(&s->keeper, r, &a);
+	if (who == KEEPER_CONSOLE)
+		console_answer(s, &a);
+	else if (who == KEEPER_RELAY)
+		s->late = a;
+	s->has_late = who == KEEPER_RELAY;
+	wipe(&a, sizeof a);
+}
+
+/* Give the hasher what it may do. Without one there are no accounts, and
+ * nothing can be stretched. */
+static void
+next_job(struct serve *s)
+{
+	struct keeper_job j;
+
+	while (!s->has_late && keeper_job(&s->keeper, &j)) {
+		struct keeper_result r = { .id = j.id };
+
+		if (s->hasher < 0)
+			hashed(s, &r);
+		else if (!hasher_start(s->hasher, &j))
+			break;
+	}
+	wipe(&j, sizeof j);
+}
+
+static void
+take_result(struct serve *s)
+{
+	struct keeper_result r;
+	enum err e = hasher_result(s->hasher, &r);
+
+	if (e == E_OK)
+		hashed(s, &r);
+	wipe(&r, sizeof r);
+	if (e != E_EOF)
+		return;
+	s->log.wall_ms = net_wall_ms();
+	LOGF(&s->log, LOG_FATAL, "app", "the process that stretches "
+	    "passwords has ended");
+	_exit(EXIT_FAILED);
 }
 
 /* ---- inside: questions and calls ------------------------ */
@@ -166,10 +202,27 @@ static bool
 answer_inside(void *ctx, struct ask *q, struct answer *a)
 {
 	struct serve *s = ctx;
+	enum keeper_for who;
 
 	/* The time is not the asker's to choose. */
 	q->now_s = net_wall_ms() / 1000;
-	return keeper_answer(&s->keeper, q, a) != KEEPER_LATER;
+	who = keeper_answer(&s->keeper, q, a);
+	next_job(s);
+	return who == KEEPER_RELAY;
+}
+
+/* One of the host's own people asks. */
+static void
+console_ask(void *ctx, struct ask *q)
+{
+	struct serve *s = ctx;
+	struct answer a;
+
+	q->now_s = net_wall_ms() / 1000;
+	if (keeper_console(&s->keeper, q, &a) == KEEPER_CONSOLE)
+		console_answer(s, &a);
+	wipe(&a, sizeof a);
+	next_job(s);
 }
 
 static bool
@@ -177,24 +230,43 @@ next_inside(void *ctx, struct answer *a)
 {
 	struct serve *s = ctx;
 
-	return keeper_note(&s->keeper, a);
+	if (keeper_note(&s->keeper, a))
+		return true;
+	if (!s->has_late)
+		return false;
+	*a = s->late;
+	wipe(&s->late, sizeof s->late);
+	s->has_late = false;
+	next_job(s);
+	return true;
 }
 
 static size_t
 watch_inside(void *ctx, struct pollfd *p, int *ms)
 {
-	(void)ctx;
-	(void)p;
-	(void)ms;
-	return 0;
+	struct serve *s = ctx;
+
+	_Static_assert(1 + CONTROL_POLL <= VAULT_POLL_MAX, "");
+	*ms = KEEPER_LAZY_S * 1000;
+	p[0] = (struct pollfd){ .fd = s->has_late ? -1 : s->hasher,
+		.events = POLLIN };
+	return 1 + control_watch(&s->control, p + 1, net_now_ms(), ms);
 }
 
 static void
 ready_inside(void *ctx, const struct pollfd *p, size_t n)
 {
-	(void)ctx;
-	(void)p;
-	(void)n;
+	struct serve *s = ctx;
+	uint64_t now_ms = net_now_ms();
+
+	if (p[0].revents != 0)
+		take_result(s);
+	next_job(s);
+	control_ready(&s->control, p + 1, n - 1, now_ms);
+	if (now_ms >= s->tick_ms) {
+		keeper_tick(&s->keeper, net_wall_ms() / 1000);
+		s->tick_ms = now_ms + KEEPER_LAZY_S * 1000;
+	}
 }
 
 static void
@@ -216,9 +288,14 @@ call_inside(void *ctx, const struct vault_call *c, struct vault_reply *r,
 		/* What may wait is for the next one to read. */
 		keeper_tick(&s->keeper, net_wall_ms() / 1000);
 		s->relay_data.frozen = c->arg != VAULT_THAWED;
-		if (c->arg == VAULT_UNLOCKED)
+		if (c->arg == VAULT_UNLOCKED) {
 			data_unlock(&s->relay_data);
+			control_close(&s->control);
+		}
 		r->ok = 1;
+		break;
+	case VAULT_SERVES:
+		r->ok = control_publish(&s->control);
 		break;
 	default:
 		serve_tls_inside(s, c, r, shared);
@@ -227,15 +304,6 @@ call_inside(void *ctx, const struct vault_call *c, struct vault_reply *r,
 }
 
 /* ---- outside ------------------------ */
-
-/* Below us lie the frames of those who read the secrets. */
-static __attribute__((noinline)) void
-wipe_stack(void)
-{
-	uint8_t area[STACK_BYTES];
-
-	wipe(area, sizeof area);
-}
 
 int
 serve_keeper(struct serve *s)
@@ -252,6 +320,8 @@ serve_keeper(struct serve *s)
 	sandbox_drop_all();
 	wipe_stack();
 	s->token_made = h.token_made;
+	memcpy(s->mode, h.mode, sizeof s->mode);
+	memcpy(s->setup_code, h.code, sizeof s->setup_code);
 	if (s->has_agent)
 		s->as.cfg.token = h.token;
 	wipe(&h, sizeof h);
@@ -306,11 +376,26 @@ serve_save(void *ctx, struct slice name, struct slice content)
 	return vault_call(&s->vault, &c, &r, VAULT_SLOW_MS) && r.ok != 0;
 }
 
-bool
-serve_freeze(struct serve *s, enum vault_freeze how)
+static bool
+call(struct serve *s, enum vault_kind kind, uint32_t arg)
 {
-	struct vault_call c = { .kind = VAULT_FREEZE, .arg = how };
+	struct vault_call c = { .kind = kind, .arg = arg };
 	struct vault_reply r;
 
 	return vault_call(&s->vault, &c, &r, VAULT_SLOW_MS) && r.ok != 0;
+}
+
+bool
+serve_freeze(struct serve *s, enum vault_freeze how)
+{
+	return call(s, VAULT_FREEZE, how);
+}
+
+void
+serve_published(struct serve *s)
+{
+	if (s->has_relay && !call(s, VAULT_SERVES, 0))
+		LOGF(&s->log, LOG_WARN, "app", "no control socket: commands "
+		    "such as adit user wait until this relay is stopped",
+		    log_s("data", s->rs.data));
 }

@@ -192,7 +192,11 @@ open_relay(struct serve *s)
 	e = relay_new(&s->relay, &s->rs.cfg, &s->rplan, &s->arena, &s->log,
 	    &s->loop.io, text);
 	code = state_taken(s, e, file, text);
-	return code == EXIT_GO_ON ? open_channel(s) : code;
+	if (code != EXIT_GO_ON)
+		return code;
+	relay_set_mode(s->relay, slice_of(s->mode, slice_find(
+	    slice_of(s->mode, sizeof s->mode), 0)));
+	return open_channel(s);
 }
 
 int
@@ -279,6 +283,23 @@ say_names(const struct serve *s, uint16_t port)
 		    log_u("last", s->rs.port_last));
 }
 
+void
+serve_url(const struct serve *s, struct buf *b)
+{
+	const struct relay_cfg *cfg = &s->rs.cfg;
+	bool tls = s->rs.ncerts > 0;
+
+	if (cfg->public_url.n > 0) {
+		buf_put(b, cfg->public_url);
+	} else if (cfg->domain.n > 0) {
+		/* A proxy that is trusted is taken to speak https. */
+		urls_put_name(b, tls || cfg->ntrust > 0, cfg->domain,
+		    !tls && cfg->ntrust > 0 ? 443 : cfg->nlistens > 0 ?
+		    cfg->listens[0].addr.port : s->rs.listens[0].addr.port);
+		b->n--;
+	}
+}
+
 static void
 say_agent(const struct serve *s, const struct addr *best)
 {
@@ -336,6 +357,24 @@ say_warnings(const struct serve *s)
 		    "sha256:..."));
 }
 
+/* Nobody can log in yet. The code itself is shown to a person only. */
+static void
+say_setup(const struct serve *s)
+{
+	struct slice code = { s->setup_code, 0 };
+
+	code.n = slice_find(slice_of(code.p, sizeof s->setup_code), 0);
+	if (code.n > 0)
+		LOGF(&s->log, LOG_WARN, "relay", "there is no account yet: "
+		    "open the URL and give this code to make the first",
+		    log_s("code", code));
+	else if (s->mode[0] == 's' && s->mode[1] == 'e')
+		LOGF(&s->log, LOG_WARN, "relay", "there is no account yet: "
+		    "open the URL and give the code of the file to make the "
+		    "first, or run adit init", log_c("file", "setup-code"),
+		    log_s("data", s->rs.data));
+}
+
 void
 serve_relay_hello(struct serve *s)
 {
@@ -343,7 +382,8 @@ serve_relay_hello(struct serve *s)
 	struct addr best = { 0 };
 
 	LOGF(&s->log, LOG_INFO, "relay", "memory at most",
-	    log_u("mib", s->rs.cfg.memory_bytes >> 20),
+	    log_u("mib", (s->rs.cfg.memory_bytes + s->rs.hasher_bytes) >> 20),
+	    log_u("passwords_mib", s->rs.hasher_bytes >> 20),
 	    log_u("reserved_mib", p->bytes >> 20),
 	    log_u("connections", p->connections), log_u("agents", p->agents),
 	    log_u("streams", p->streams), log_u("blocks", p->blocks),
@@ -361,4 +401,5 @@ serve_relay_hello(struct serve *s)
 	if (!s->has_agent)
 		say_agent(s, &best);
 	say_warnings(s);
+	say_setup(s);
 }

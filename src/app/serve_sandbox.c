@@ -134,16 +134,30 @@ keeper_sandbox(struct serve *s, struct sandbox *b)
 	}
 }
 
+static int
+enter_told(const struct sandbox *b, struct slice name)
+{
+	const char *why = sandbox_enter(b);
+
+	return why == NULL ? EXIT_GO_ON : out_fail(EXIT_USAGE, NULL, name,
+	    why);
+}
+
 int
 serve_sandbox_keeper(struct serve *s)
 {
 	struct sandbox b;
-	const char *why;
 
 	keeper_sandbox(s, &b);
-	why = sandbox_enter(&b);
-	return why == NULL ? EXIT_GO_ON : out_fail(EXIT_USAGE, NULL,
-	    SL("the keeper's sandbox"), why);
+	return enter_told(&b, SL("the keeper's sandbox"));
+}
+
+int
+serve_sandbox_hasher(struct serve *s)
+{
+	struct sandbox b = sandbox_of(s, SANDBOX_HASHER);
+
+	return enter_told(&b, SL("the hasher's sandbox"));
 }
 
 /* ---- names ------------------------ */
@@ -196,6 +210,10 @@ serve_print_policy(struct serve *s)
 	if (s->has_relay) {
 		keeper_sandbox(s, &b);
 		put_process(&out, "keeps secrets and files:", &b);
+	}
+	if (s->has_relay && s->rs.accounts) {
+		b = sandbox_of(s, SANDBOX_HASHER);
+		put_process(&out, "stretches passwords:", &b);
 	}
 	if (s->has_agent) {
 		names_sandbox(s, &b);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 
+#include "app/hasher.h"
 #include "app/settings.h"
 #include "base/num.h"
 
@@ -172,14 +173,18 @@ lists(struct relay_cfg *cfg, struct conf *c)
 }
 
 static bool
-limits(struct relay_cfg *cfg, struct conf *c)
+limits(struct setup_relay *s, struct conf *c)
 {
+	struct relay_cfg *cfg = &s->cfg;
 	uint64_t memory = cfg->memory_bytes;
 
 	if (c->role == CONF_START && conf_is_set(c, C_MEMORY))
 		memory = c->v[C_MEMORY].num / 3 * 2;
 	else
 		memory = conf_num(c, C_MEMORY, memory);
+	/* The rest is the relay's; too little is told by its plan. */
+	s->hasher_bytes = s->accounts ? hasher_bytes(s->cost) : 0;
+	memory -= min_u64(memory, s->hasher_bytes);
 	cfg->memory_bytes = memory;
 	cfg->max_connections = num32(c, C_MAX_CONNECTIONS, 0);
 	cfg->max_per_address = num32(c, C_MAX_PER_ADDRESS, 0);
@@ -212,16 +217,15 @@ channel(struct relay_cfg *cfg, const struct conf *c)
 }
 
 static bool
-login(struct relay_cfg *cfg, struct conf *c)
+login(struct setup_relay *s, struct conf *c)
 {
-	cfg->no_login = conf_num(c, C_NO_LOGIN, 0) != 0;
-	if (cfg->no_login && conf_is_set(c, C_PASSWORD))
+	s->cfg.no_login = conf_num(c, C_NO_LOGIN, 0) != 0;
+	s->accounts = !s->cfg.no_login && !conf_is_set(c, C_PASSWORD);
+	s->cost = (struct scrypt_cost){ .r = 8, .p = 3,
+		.log2n = (uint8_t)conf_num(c, C_PASSWORD_COST, 15) };
+	if (s->cfg.no_login && conf_is_set(c, C_PASSWORD))
 		return conf_refuse(c, "a password and no-login: "
 		    "choose one of them");
-	if (!cfg->no_login && !conf_is_set(c, C_PASSWORD))
-		return conf_refuse(c, "no password: set RELAY_PASSWORD (8 "
-		    "bytes or more), or say --no-login for a relay that is "
-		    "open to everybody");
 	return true;
 }
 
@@ -245,8 +249,8 @@ setup_relay(struct setup_relay *s, struct conf *c)
 	}
 	if (settings_put(&settings, c))
 		s->cfg.settings_json = buf_slice(&settings);
-	return login(&s->cfg, c) && listens(s, c) && certs(s, c) &&
-	    lists(&s->cfg, c) && limits(&s->cfg, c);
+	return login(s, c) && listens(s, c) && certs(s, c) &&
+	    lists(&s->cfg, c) && limits(s, c);
 }
 
 /* ---- the agent ---- */

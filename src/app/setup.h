@@ -9,6 +9,7 @@
 #include "app/conf.h"
 #include "app/value.h"
 #include "codec/url.h"
+#include "crypto/scrypt.h"
 #include "net/certs.h"
 #include "net/kernel.h"
 
@@ -35,6 +36,9 @@ struct setup_relay {
 	struct slice certs[CERTS_MAX], keys[CERTS_MAX]; /* --tls-cert, -key */
 	size_t ncerts;
 	struct slice data;
+	bool accounts;                  /* no shared password, no no-login */
+	struct scrypt_cost cost;        /* of their passwords */
+	uint64_t hasher_bytes;          /* the memory that they take */
 	uint8_t public_url[SETUP_URL_MAX];
 	uint8_t settings[SETUP_SETTINGS_MAX];   /* cfg.settings_json */
 };

@@ -46,6 +46,7 @@ enum vault_kind {
 	VAULT_LOOK,             /* certificates on disk; see serve_tls.c */
 	VAULT_CHAIN,            /* arg: pair; PEM into shared */
 	VAULT_FREEZE,           /* arg: enum vault_freeze */
+	VAULT_SERVES,           /* the other process serves from here on */
 };
 
 /* Of its files: another process takes them over (app/takeover.h). */

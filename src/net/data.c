@@ -143,6 +143,18 @@ data_close(struct data *d)
 	d->dir = -1;
 }
 
+bool
+data_locked(const struct data *d)
+{
+	int fd = openat(d->dir, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 &&
+	    errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return held;
+}
+
 /* ---- reading ------------------------ */
 
 /* Read until the end or until dst is full; -1 with errno set. */

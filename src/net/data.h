@@ -38,6 +38,8 @@ void data_unlock(struct data *d);
 /* The same without a lock and without making anything, to read only. */
 enum err data_peek(struct data *d, const char *path, const char *role);
 void data_close(struct data *d);
+/* Does a process hold the lock at this moment? */
+bool data_locked(const struct data *d);
 
 /*
  * The whole file, into dst.

@@ -242,7 +242,8 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *   invites.revoke   admin    id ->
  *   invite.look      nobody   secret -> kind role user expires
  *   invite.accept    nobody   secret user? password -> user role
- *   setup            nobody   code user password -> user role
+ *   setup            nobody   code user password -> user role (the console
+ *                             needs no code)
  *   setup.code       console  -> (a new code, in the file)
  *   tokens.list      admin    after? -> rows: id kind name agent scopes created
  *                                 expires used by   (expires 0: never)

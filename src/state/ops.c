@@ -454,8 +454,8 @@ static const struct {
 	{ SL_INIT("invite.look"), NOBODY, BIT(F_SECRET), 0, op_invite_look },
 	{ SL_INIT("invite.accept"), NOBODY, BIT(F_SECRET) | BIT(F_PASSWORD),
 	    BIT(F_USER), op_invite_accept },
-	{ SL_INIT("setup"), NOBODY, BIT(F_CODE) | BIT(F_USER) |
-	    BIT(F_PASSWORD), 0, op_setup },
+	{ SL_INIT("setup"), NOBODY, BIT(F_USER) | BIT(F_PASSWORD),
+	    BIT(F_CODE), op_setup },
 	{ SL_INIT("setup.code"), CONSOLE, 0, 0, op_setup_code },
 	{ SL_INIT("tokens.list"), ADMIN, 0, BIT(F_AFTER), op_tokens },
 	{ SL_INIT("tokens.new"), ADMIN, BIT(F_KIND) | BIT(F_NAME),

@@ -406,8 +406,10 @@ op_setup(struct op *p)
 	unsigned status;
 
 	if (p->k->mode != MODE_SETUP)
-		return op_fail(p, 409, "There is an account already");
-	if (!setup_check(p->k, p->s[F_CODE], p->now_s)) {
+		return op_fail(p, 409, p->k->mode == MODE_ACCOUNTS ?
+		    "There is an account already" : "Not while "
+		    "RELAY_PASSWORD or no_login is in force");
+	if (!p->t->console && !setup_check(p->k, p->s[F_CODE], p->now_s)) {
 		p->k->refused++;
 		return op_fail(p, 403, p->k->setup_tries > 0 &&
 		    p->now_s < p->k->setup_until_s ? "Not the setup code" :

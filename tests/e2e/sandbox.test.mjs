@@ -58,7 +58,7 @@ before(async () => {
 });
 
 const commandOf = (role) => ({
-	relay: 'relay', keeper: 'relay', agent: 'agent', names: 'agent', lookup: 'agent', start: 'start',
+	relay: 'relay', keeper: 'relay', hasher: 'relay', agent: 'agent', names: 'agent', lookup: 'agent', start: 'start',
 })[role];
 
 // Starts a program whose process of this role tries an action. What came of it:
@@ -71,6 +71,8 @@ async function attempt(role, action, arg = '', args = []) {
 	const vars = { ...env, ...url, ADIT_PROBE: `${role} ${action} ${arg}` };
 	if (command === 'agent')
 		delete vars.RELAY_PASSWORD, delete vars.JWT_SECRET;
+	if (role === 'hasher')
+		delete vars.RELAY_PASSWORD;
 	const where = command === 'agent' ? ['--name', 'box'] : ['--listen', '127.0.0.1:0'];
 	const proc = start(`probe-${role}-${action}`, PROBE,
 	    [command, ...where, '--data', join(dir, 'data'), ...args], { cwd: dir, env: cleanEnv(vars) });
@@ -89,6 +91,7 @@ async function attempt(role, action, arg = '', args = []) {
 		const { code, signal } = await proc.exited;
 		const said = proc.lines.join('\n');
 		if (signal === SIGSYS || /killed by its sandbox \(signal 31\)/.test(said) ||
+		    (role === 'hasher' && code === 1 && /stretches passwords has ended/.test(said)) ||
 		    (role === 'names' && code === 1 && /helpers for names have ended/.test(said)))
 			found = SIGSYS;
 		else
@@ -124,8 +127,12 @@ const forbidden = {
 		['open', 'FILE', EACCES], ['open', 'data/relay/lock', EACCES], ['fork', '', SIGSYS],
 		['connect', 'PORT', EACCES], ['bind', '0', SIGSYS], ['pass', '3', SIGSYS],
 	],
+	hasher: [
+		['open', 'FILE', SIGSYS], ['write', 'FILE', SIGSYS], ['fork', '', SIGSYS],
+		['connect', 'PORT', SIGSYS], ['bind', '0', SIGSYS], ['unix', 'FILE', SIGSYS],
+		['mmap-exec', '', SIGSYS], ['pass', '3', SIGSYS],
+	],
 	keeper: [
-		['pass', '3', SIGSYS],
 		['open', 'FILE', EACCES], ['write', 'FILE', EACCES], ['fork', '', SIGSYS],
 		['connect', 'PORT', SIGSYS], ['bind', '0', SIGSYS], ['unix', 'FILE', SIGSYS],
 		['mmap-exec', '', SIGSYS],
@@ -376,6 +383,8 @@ describe('--print-policy', { skip: needsRelay }, () => {
 
 	it('names what each process may do, as SECURITY.md counts it', options, async () => {
 		const relay = await policy(['relay']);
+		const accounts = await policy(['relay'], { RELAY_PASSWORD: '' });
+		assert.ok(!relay.includes('stretches passwords'));
 		const agent = await policy(['agent', '--app', '3000', '--app', 'b=10.0.0.9:81'],
 		    { RELAY_URL: 'http://127.0.0.1:4000', RELAY_PASSWORD: '', JWT_SECRET: '' });
 		assert.match(relay, /^reads the network:\n.*\n  files: none\n  connects to TCP ports: none$/m);
@@ -386,6 +395,7 @@ describe('--print-policy', { skip: needsRelay }, () => {
 			return;
 		const security = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8');
 		for (const [text, what, row] of [[relay, 'reads the network', 'relay'], [relay, 'keeps secrets and files', 'keeper'],
+			[accounts, 'stretches passwords', 'hasher'],
 			[agent, 'reads the network', 'agent'], [agent, 'looks after the next', 'names'], [agent, 'looks up names', 'lookup']])
 			assert.ok(security.includes(`| \`${row}\` | ${calls(text, what).length} |`), `${row}: ${calls(text, what).length}`);
 	});

@@ -184,6 +184,8 @@ role_name(unsigned roles)
 		return "start";
 	case SANDBOX_KEEPER:
 		return "keeper";
+	case SANDBOX_HASHER:
+		return "hasher";
 	case SANDBOX_LOOKUP:
 		return "lookup";
 	default:

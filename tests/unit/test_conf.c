@@ -206,12 +206,28 @@ every_row_is_documented_and_spelled_once(void **state)
 	}
 }
 
+/* The help of a role has this row, or another that is spelled the same. */
+static bool
+in_help(const struct conf_row *r, enum conf_role role)
+{
+	for (size_t i = 0; i < conf_nrows; i++) {
+		const struct conf_row *o = &conf_rows[i];
+
+		if ((o->roles & role) != 0 && o->type != CONF_REFUSED &&
+		    (o == r || (r->flag != NULL && o->flag != NULL &&
+		    strcmp(r->flag, o->flag) == 0 && r->arg != NULL &&
+		    o->arg != NULL && strcmp(r->arg, o->arg) == 0)))
+			return true;
+	}
+	return false;
+}
+
 static void
 help_names_every_setting(void **state)
 {
 	static const enum conf_role roles[] = { CONF_RELAY, CONF_AGENT,
 		CONF_START, CONF_STATUS, CONF_INIT,
-		CONF_DOCTOR };
+		CONF_DOCTOR, CONF_CONSOLE };
 	static uint8_t area[HELP_MAX];
 	char want[100];
 
@@ -222,8 +238,7 @@ help_names_every_setting(void **state)
 		help_put(&b, roles[i]);
 		for (size_t j = 0; j < conf_nrows; j++) {
 			const struct conf_row *r = &conf_rows[j];
-			bool mine = (r->roles & roles[i]) != 0 &&
-			    r->type != CONF_REFUSED;
+			bool mine = in_help(r, roles[i]);
 
 			snprintf(want, sizeof want, "\n  %s%s%s%s\n",
 			    r->flag != NULL ? "--" : "",
@@ -270,8 +285,22 @@ an_empty_variable_is_not_set(void **state)
 	assert_int_equal(relay.nlistens, 1);
 	assert_int_equal(relay.listens[0].where, VALUE_EVERY);
 	assert_int_equal(relay.listens[0].addr.port, 4000);
-	assert_false(load(CONF_RELAY, NULL, "RELAY_PASSWORD=", NULL));
-	expect_error("password", "no password: set RELAY_PASSWORD");
+	assert_false(relay.accounts);
+	/* Without it there are accounts, whose passwords take memory. */
+	expect_ok("no password", load(CONF_RELAY, NULL, "RELAY_PASSWORD=",
+	    NULL));
+	assert_true(relay.accounts);
+	assert_int_equal(relay.cost.log2n, 15);
+	assert_true(relay.hasher_bytes > 32 << 20);
+	assert_int_equal(relay.cfg.memory_bytes + relay.hasher_bytes,
+	    48 << 20);
+	expect_ok("no login", load(CONF_RELAY, "--no-login", NULL, NULL));
+	assert_false(relay.accounts);
+	assert_int_equal(relay.hasher_bytes, 0);
+	expect_ok("dearer", load(CONF_RELAY, "--password-cost 16 --memory 96m",
+	    NULL, NULL));
+	assert_int_equal(relay.cost.log2n, 16);
+	assert_true(relay.hasher_bytes > 64 << 20);
 }
 
 static void
@@ -401,8 +430,7 @@ static const struct bad {
 	{ CONF_RELAY, "--trust-proxy 0.0.0.0/0", PW, NULL,
 	    "would believe everybody" },
 	{ CONF_RELAY, "--trust-proxy true,,private", PW, NULL, "want true" },
-	{ CONF_RELAY, NULL, NULL, NULL, "no password: set RELAY_PASSWORD" },
-	{ CONF_START, NULL, NULL, NULL, "no password: set RELAY_PASSWORD" },
+	{ CONF_RELAY, "--password-cost 14", NULL, NULL, "want 15 to 17" },
 	{ CONF_RELAY, "--no-login", PW, NULL, "choose one of them" },
 	{ CONF_RELAY, NULL, "RELAY_PASSWORD=short", NULL,
 	    "RELAY_PASSWORD: too short: 8 bytes at least" },
