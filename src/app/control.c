@@ -25,6 +25,7 @@ bool
 control_open(struct control *c, struct data *d)
 {
 	c->data = d;
+	c->uid = geteuid();
 	for (size_t i = 0; i < CONTROL_MAX; i++)
 		c->clients[i].fd = -1;
 	c->fd = pass_listen(d->dir, early_name);
@@ -76,7 +77,7 @@ admit(struct control *c, uint64_t now_ms)
 	while (l < c->clients + CONTROL_MAX && l->fd >= 0)
 		l++;
 	if (l == c->clients + CONTROL_MAX || !pass_peer(fd, &uid) ||
-	    (uid != 0 && uid != geteuid())) {
+	    (uid != 0 && uid != c->uid)) {
 		(void)close(fd);
 		return;
 	}

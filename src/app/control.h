@@ -41,6 +41,7 @@ enum {
 
 struct control {
 	int fd;                 /* it listens; -1: there is none */
+	uint32_t uid;           /* ours */
 	struct data *data;
 	struct slice url;       /* of the relay, for links; or empty */
 	/* One question. Its `who` comes back in the answer, which is given to
