@@ -82,7 +82,8 @@ open_with(struct serve *s, struct keeper_cfg *cfg, struct rng *rng)
 		    "line, which is gone now", log_u("bytes", cut));
 	/* One in the file counts beside those of the store; it is made where
 	 * agents could not join otherwise. */
-	s->token_made = s->has_agent || !keeper_has_agent_token(&s->keeper);
+	s->token_made = s->conf.token.n == 0 &&
+	    (s->has_agent || !keeper_has_agent_token(&s->keeper));
 	if (s->conf.token.n == 0 && store_relay_token(&s->conf.token, &cfg->io,
 	    rng, &s->token_made, &f) != E_OK)
 		return fault(s, &f);
