@@ -217,7 +217,8 @@ $(BUILD)/asan/test_%: $(BUILD)/asan/tests/unit/test_%.o $(BUILD)/asan/libadit.a
 
 # Tests that run in the virtual world.
 $(BUILD)/asan/test_agent: $(BUILD)/asan/tests/sim/world.o
-$(filter $(BUILD)/asan/test_relay%,$(UNIT)): $(BUILD)/asan/tests/sim/world.o \
+$(filter $(BUILD)/asan/test_relay% $(BUILD)/asan/test_channel,$(UNIT)): \
+    $(BUILD)/asan/tests/sim/world.o \
     $(BUILD)/asan/tests/sim/rig.o
 
 # Calls that these tests make fail or stop at.
@@ -319,8 +320,8 @@ $(BUILD)/clang/fuzz_%: $(BUILD)/clang/fuzz/fuzz_%.o $(BUILD)/clang/libadit.a
 	$(Q)$(CLANG) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) \
 	    $(BEARSSL)
 
-$(BUILD)/clang/fuzz_relay: $(BUILD)/clang/tests/sim/world.o \
-    $(BUILD)/clang/tests/sim/rig.o
+$(BUILD)/clang/fuzz_relay $(BUILD)/clang/fuzz_channel: \
+    $(BUILD)/clang/tests/sim/world.o $(BUILD)/clang/tests/sim/rig.o
 
 clang: $(patsubst %.c,$(BUILD)/clang/%.o,$(SRC)) $(FUZZ)
 

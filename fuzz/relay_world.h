@@ -40,6 +40,7 @@ struct outcome {
 static struct rig g;
 static struct ag *web;
 static bool app_answers;        /* else the input is what it says */
+static bool channel_on;         /* set before the first fuzz_begin */
 
 /* Answer each whole request once; a WebSocket says nothing. */
 static void
@@ -76,6 +77,7 @@ fuzz_begin(void)
 		g.cfg.app_domain = SL("apps.test");
 		g.cfg.reserve[0] = SL("/api/auth/");
 		g.cfg.nreserve = 1;
+		g.cfg.channel = channel_on;
 		rig_start(&g);
 		web = ag_new(&g, "203.0.113.1", "mac");
 		web->app = fuzz_app;
@@ -121,7 +123,7 @@ see_stream(struct outcome *o, struct as *s)
 	o->reset[o->napp++] = s->was_reset;
 }
 
-static void
+static inline void
 see(struct outcome *o, const struct cl *c, unsigned first)
 {
 	static const char *const times[] = { "bytesFromAgent", "ms away",
@@ -144,7 +146,7 @@ see(struct outcome *o, const struct cl *c, unsigned first)
 }
 
 /* All that a run began is over, and the relay has forgotten it. */
-static void
+static inline void
 fuzz_end(struct cl *c)
 {
 	cl_close(c, true);
@@ -155,7 +157,7 @@ fuzz_end(struct cl *c)
 	rig_forget(&g);
 }
 
-static void
+static inline void
 outcome_free(struct outcome *o)
 {
 	free(o->client.p);
@@ -173,7 +175,7 @@ prefix(const struct dyn *a, const struct dyn *b)
 
 /* Whole and in pieces the same; of what was reset, one is the other's
  * beginning, and it may not have been there at all. */
-static void
+static inline void
 outcomes_agree(const struct outcome *a, const struct outcome *b)
 {
 	size_t n = a->napp < b->napp ? a->napp : b->napp;

@@ -56,12 +56,37 @@ put_agents(struct buf *b, struct json agents)
 	}
 }
 
+static void
+put_workstations(struct buf *b, struct json list)
+{
+	struct json_iter it;
+	struct json none, v;
+
+	json_iter(&it, list);
+	while (json_next(&it, &none, &v)) {
+		struct json_field f[] = { { SL("name"), { 0 } },
+			{ SL("online"), { 0 } }, { SL("clients"), { 0 } },
+			{ SL("watches"), { 0 } } };
+		bool online;
+
+		if (json_fields(v, f, 4) != E_OK ||
+		    json_bool(f[1].v, &online) != E_OK)
+			continue;
+		put_line(b, online ? "workstation " : "(offline)   ", f[0].v);
+		if (online) {
+			put_line(b, "  clients  ", f[2].v);
+			put_line(b, "  polling  ", f[3].v);
+		}
+	}
+}
+
 static int
 report(struct status *s, struct slice url)
 {
 	struct json_field f[] = {
 		{ SL("tunnelConnected"), { 0 } }, { SL("uptime"), { 0 } },
 		{ SL("version"), { 0 } }, { SL("agents"), { 0 } },
+		{ SL("workstations"), { 0 } },
 	};
 	uint8_t area[16384];
 	struct buf b = BUF_ON(area);
@@ -71,7 +96,7 @@ report(struct status *s, struct slice url)
 
 	if (why == NULL && (s->fetch.head.status != 200 ||
 	    json_parse(s->fetch.body, JSON_DEPTH, &root) != E_OK ||
-	    json_fields(root, f, 4) != E_OK || json_bool(f[0].v, &up) != E_OK))
+	    json_fields(root, f, 5) != E_OK || json_bool(f[0].v, &up) != E_OK))
 		why = "the answer is not a relay's";
 	if (why != NULL)
 		return out_fail(EXIT_FAILED, NULL, url, why);
@@ -86,6 +111,7 @@ report(struct status *s, struct slice url)
 	put_line(&b, "uptime s   ", f[1].v);
 	put_line(&b, "version    ", f[2].v);
 	put_agents(&b, f[3].v);
+	put_workstations(&b, f[4].v);
 	out_write(STDOUT_FILENO, buf_slice(&b));
 	return EXIT_STOPPED;
 }

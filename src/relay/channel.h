@@ -176,6 +176,8 @@ struct channel {
 /* An empty message with one reference; NULL if there is none left. */
 struct channel_msg *msg_new(struct channel *ch);
 void msg_unref(struct relay *r, struct channel_msg *m);
+/* Is there room for a message of so many bytes? */
+bool msg_room(const struct relay *r, size_t total);
 /* Reserve what `total` bytes need; false, and nothing changes, if there is
  * not so much. Less than before gives back. */
 bool msg_reserve(struct relay *r, struct channel_msg *m, size_t total);

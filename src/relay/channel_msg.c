@@ -50,6 +50,12 @@ blocks_of(size_t total)
 }
 
 bool
+msg_room(const struct relay *r, size_t total)
+{
+	return blocks_of(total) <= r->channel->budget - r->channel->used;
+}
+
+bool
 msg_reserve(struct relay *r, struct channel_msg *m, size_t total)
 {
 	struct channel *ch = r->channel;

@@ -306,23 +306,19 @@ frame_room(struct channel_sock *s, const struct ws_frame *f)
 	 * at once, so that nobody waits who holds what others wait for. */
 	if (want > MESSAGE_SMALL && !(first && f->fin))
 		want = (size_t)max;
-	if (first) {
-		s->m = msg_new(r->channel);
-		if (s->m == NULL && watch_relieve(r))
-			s->m = msg_new(r->channel);
-		if (s->m == NULL)
-			return sock_no_room(s);
+	if (first)
 		s->known = s->role != CH_STRANGER;
-	}
-	if (s->known && want > MESSAGE_SMALL && s->m->blocks == 0 &&
-	    (older_waits(s) || !msg_reserve(r, s->m, want))) {
-		if (first) {
-			msg_unref(r, s->m);
-			s->m = NULL;
-		}
+	if (s->known && want > MESSAGE_SMALL &&
+	    (first || s->m->blocks == 0) &&
+	    (older_waits(s) || !msg_room(r, want)))
 		return sock_no_room(s);
-	}
-	return true;
+	if (first)
+		s->m = msg_new(r->channel);
+	if (s->m == NULL && watch_relieve(r))
+		s->m = msg_new(r->channel);
+	if (s->m == NULL)
+		return sock_no_room(s);
+	return !s->known || s->m->blocks > 0 || msg_reserve(r, s->m, want);
 }
 
 static void

@@ -185,9 +185,9 @@ file_remove(void *ctx, struct slice name)
 static void
 keeper_begin(struct rig *g)
 {
-	static struct secret jwt, password, token;
+	static struct secret jwt, password, token, channel;
 	struct keeper_cfg cfg = { .jwt = &jwt, .password = &password,
-		.token = &token, .io = { file_load, file_save, file_append,
+		.token = &token, .channel = &channel, .io = { file_load, file_save, file_append,
 		    file_rotate, file_remove, g }, .cost = { 10, 1, 1 } };
 	uint8_t seed[RNG_SEED_MIN] = { g->starts++ };
 	struct store_fault fault;
@@ -198,6 +198,7 @@ keeper_begin(struct rig *g)
 	secret_set(&jwt, SL("a jwt secret of more than 32 bytes"));
 	secret_set(&password, SL(RIG_PASSWORD));
 	secret_set(&token, SL(RIG_TOKEN));
+	secret_set(&channel, SL(RIG_CHANNEL_KEY));
 	keeper_init(g->keeper, &cfg);
 	MUST(keeper_load(g->keeper, world_io(g->host)->wall_ms / 1000, &cut,
 	    &fault) == E_OK);
@@ -263,6 +264,8 @@ rig_start(struct rig *g)
 	g->arena = arena_new(g->plan.bytes);
 	MUST(relay_new(&g->r, &g->cfg, &g->plan, &g->arena, world_log(g->w),
 	    world_io(g->host), world_file(g->host, "relay.json")) == E_OK);
+	MUST(relay_load_channel(g->r, world_file(g->host, "channel.json")) ==
+	    E_OK);
 	world_program(g->host, relay_on_event, relay_on_step, g);
 }
 

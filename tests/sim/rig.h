@@ -21,6 +21,7 @@
 #define RIG_MAIN RIG_IP ":4000"
 #define RIG_PASSWORD "correct horse battery"
 #define RIG_TOKEN "adit_token-of-the-agents-0123"
+#define RIG_CHANNEL_KEY "a key of the channel for workstations"
 
 enum { RIG_HOSTS = 48, RIG_CLIENTS = 256, RIG_HASH = 2048 };
 

@@ -1,0 +1,349 @@
+/*
+ * The channel in the virtual world: what time, memory and restarts do to it.
+ * After every step tests/sim/rig.c looks whether each block and each reference
+ * has an owner. What programs see otherwise is tests/e2e/channel.test.mjs.
+ */
+#include "relay_test.h"
+
+#include "relay/channel.h"
+
+#define KEY "0123456789abcdef"
+#define ID "kept-id-0001"
+#define WS_HEADS "Connection: Upgrade\r\nUpgrade: websocket\r\n"        \
+	"Sec-WebSocket-Version: 13\r\n"                                 \
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+static void
+begin_channel(uint64_t message_max)
+{
+	begin();
+	g.cfg.channel = true;
+	g.cfg.no_login = true;
+	g.cfg.channel_message_max = message_max;
+	rig_start(&g);
+}
+
+static struct cl *
+dial(const char *ip)
+{
+	struct cl *c = cl_new(&g, ip, NULL);
+
+	cl_put(c, "GET /ws HTTP/1.1\r\n" HOST WS_HEADS "\r\n");
+	rig_settle(&g);
+	assert_true(cl_has(c, "101 Switching"));
+	c->in.n = 0;
+	return c;
+}
+
+static void
+put_frame(struct cl *c, unsigned opcode, bool fin, const char *text, size_t n)
+{
+	uint8_t head[WS_HEAD_MAX];
+	struct ws_frame f = { .length = n, .opcode = (uint8_t)opcode,
+		.fin = fin, .masked = true };
+
+	cl_putn(c, head, ws_encode_raw(head, &f));
+	cl_putn(c, text, n);
+}
+
+static void
+say(struct cl *c, const char *text)
+{
+	put_frame(c, WS_TEXT, true, text, strlen(text));
+}
+
+static struct cl *
+station(const char *ip)
+{
+	struct cl *c = dial(ip);
+
+	say(c, "{\"type\":\"workstation.register\",\"payload\":{\"api_key\":\""
+	    RIG_CHANNEL_KEY "\",\"name\":\"mac\",\"auth_key\":\"" KEY "\","
+	    "\"reconnect\":true,\"previous_tunnel_id\":\"" ID "\"}}");
+	rig_settle(&g);
+	assert_true(cl_has(c, "workstation.registered"));
+	return c;
+}
+
+static struct cl *
+join(const char *ip, const char *device)
+{
+	struct cl *c = dial(ip);
+	char text[300];
+
+	snprintf(text, sizeof text, "{\"type\":\"connect\",\"payload\":{"
+	    "\"tunnel_id\":\"" ID "\",\"auth_key\":\"" KEY "\","
+	    "\"device_id\":\"%s\"}}", device);
+	say(c, text);
+	rig_settle(&g);
+	assert_true(cl_has(c, "\"connected\""));
+	c->in.n = 0;
+	return c;
+}
+
+/* A message of n bytes of the type `name`. */
+static const char *
+large(const char *name, size_t n)
+{
+	static char area[1 << 20];
+	int k = snprintf(area, sizeof area, "{\"type\":\"%s\",\"x\":\"", name);
+
+	assert_true(n < sizeof area - 8);
+	memset(area + k, 'x', n - (size_t)k - 2);
+	memcpy(area + n - 2, "\"}", 3);
+	return area;
+}
+
+/* Let so much time pass, everybody pinging who is given. */
+static void
+pass(uint64_t ms, struct cl *a, struct cl *b)
+{
+	for (uint64_t t = 0; t < ms; t += 4000) {
+		if (a != NULL)
+			say(a, "{\"type\":\"ping\",\"timestamp\":1}");
+		if (b != NULL)
+			say(b, "{\"type\":\"ping\",\"timestamp\":1}");
+		rig_run(&g, 4000);
+	}
+}
+
+static void
+silence_has_its_limits(void **state)
+{
+	struct cl *w, *c, *s;
+	uint64_t at;
+
+	(void)state;
+	begin_channel(1 << 20);
+	w = station(A1);
+	c = join(C1, "one");
+	s = dial(C2);
+	at = world_now(g.w);
+	pass(40000, w, NULL);
+	assert_true(s->eof && s->end_ms - at <= 15200 &&
+	    s->end_ms - at >= 14900);
+	assert_true(cl_has(s, "Not authenticated"));
+	assert_true(c->eof && c->end_ms - at <= 20000 &&
+	    c->end_ms - at >= 15000);
+	assert_true(cl_has(c, "Connection timed out"));
+	assert_true(cl_has(w, "client.disconnected"));
+	assert_false(w->eof);
+	/* Pings keep a stranger for a minute, and no longer. */
+	s = dial(C2);
+	at = world_now(g.w);
+	pass(80000, w, s);
+	assert_true(s->eof && s->end_ms - at <= 60200);
+	rig_close(&g);
+}
+
+static void
+ids_survive_a_restart(void **state)
+{
+	struct cl *w;
+
+	(void)state;
+	begin_channel(1 << 20);
+	w = station(A1);
+	assert_false(cl_has(w, "restored"));
+	assert_null(memmem(world_file(g.host, "channel.json").p,
+	    world_file(g.host, "channel.json").n, KEY, strlen(KEY)));
+	rig_kill(&g);
+	rig_run(&g, 1000);
+	rig_again(&g);
+	w = station(A2);
+	assert_true(cl_has(w, "\"restored\":true"));
+	rig_close(&g);
+}
+
+static void
+damaged_ids_are_not_taken(void **state)
+{
+	static const char *const v[] = { "{", "{}", "[]",
+		"{\"workstations\":[{}]}",
+		"{\"workstations\":[{\"id\":\"short\",\"key\":\"AAAAAAAAAAAAAAAAAA"
+		"AAAAAAAAAAAAAAAAAAAAAAAAA\",\"name\":\"n\",\"seen\":1}]}",
+		"{\"workstations\":[{\"id\":\"long-enough-1\",\"key\":\"AAAA\","
+		"\"name\":\"n\",\"seen\":1}]}",
+		"{\"workstations\":[{\"id\":\"long-enough-1\",\"key\":\"AAAAAAAAAA"
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"name\":\"n\",\"seen\":-1}"
+		"]}" };
+
+	(void)state;
+	begin_channel(1 << 20);
+	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
+		assert_int_equal(relay_load_channel(g.r, slice_of(v[i],
+		    strlen(v[i]))), E_SYNTAX);
+	rig_close(&g);
+}
+
+/* Two senders, room for one message: the second is not read until the first
+ * one's has gone, and then nothing of it is lost. */
+static void
+a_large_message_waits_unread_for_room(void **state)
+{
+	struct cl *w, *a, *b, *small;
+	struct channel *ch;
+
+	(void)state;
+	begin_channel(512 * 1024);
+	w = station(A1);
+	a = join(C1, "a");
+	b = join(C2, "b");
+	small = join(C3, "small");
+	ch = g.r->channel;
+	ch->budget = blocks_for(500 * 1024);
+	put_frame(a, WS_TEXT, true, large("first", 500000), 500000);
+	a->out.n -= 100000;             /* the rest comes later */
+	rig_settle(&g);
+	put_frame(b, WS_TEXT, true, large("second", 400000), 400000);
+	rig_settle(&g);
+	assert_true(b->out.n > 0);
+	say(small, "{\"type\":\"tiny\"}");
+	rig_settle(&g);
+	assert_true(cl_has(w, "\"tiny\""));
+	assert_false(cl_has(w, "\"second\""));
+	assert_true(ch->used <= ch->budget);
+	cl_putn(a, large("first", 500000) + 400000, 100000);
+	for (int i = 0; i < 100; i++)
+		rig_settle(&g);
+	assert_true(cl_has(w, "\"first\"") && cl_has(w, "\"second\""));
+	assert_int_equal(ch->used, 0);
+	ch->budget = g.plan.channel_blocks;
+	rig_close(&g);
+}
+
+/* Whoever holds the room and sends at a crawl makes way. */
+static void
+a_dribbling_sender_makes_way(void **state)
+{
+	struct cl *w, *a, *b;
+	struct channel *ch;
+
+	(void)state;
+	begin_channel(512 * 1024);
+	w = station(A1);
+	a = join(C1, "a");
+	b = join(C2, "b");
+	ch = g.r->channel;
+	ch->budget = blocks_for(500 * 1024);
+	put_frame(a, WS_TEXT, true, large("first", 500000), 500000);
+	a->out.n = 5000;
+	rig_settle(&g);
+	put_frame(b, WS_TEXT, true, large("second", 400000), 400000);
+	pass(16000, w, NULL);
+	assert_true(a->eof && cl_has(a, "Messages were not read"));
+	assert_true(cl_has(w, "\"second\""));
+	ch->budget = g.plan.channel_blocks;
+	rig_close(&g);
+}
+
+static void
+fragments_are_one_message(void **state)
+{
+	struct cl *w, *a;
+
+	(void)state;
+	begin_channel(512 * 1024);
+	w = station(A1);
+	a = join(C1, "a");
+	put_frame(a, WS_TEXT, false, large("long", 300000), 1000);
+	put_frame(a, WS_PING, true, "hi", 2);
+	put_frame(a, WS_CONT, false, large("long", 300000) + 1000, 200000);
+	put_frame(a, WS_CONT, true, large("long", 300000) + 201000, 99000);
+	for (int i = 0; i < 50; i++)
+		rig_settle(&g);
+	assert_true(cl_has(a, "hi"));
+	assert_true(cl_has(w, "\"long\""));
+	assert_int_equal(g.r->channel->used, 0);
+	put_frame(a, WS_TEXT, false, large("long", 300000), 300000);
+	put_frame(a, WS_CONT, true, large("long", 300000), 300000);
+	rig_settle(&g);
+	assert_true(a->in.n >= 4 && cl_has(a, "\x88\x02\x03\xf1"));  /* 1009 */
+	rig_close(&g);
+}
+
+static unsigned
+get(struct cl *c, const char *call, const char *query)
+{
+	char line[400];
+
+	snprintf(line, sizeof line, "GET /api/v1/watch/%s?tunnel_id=" ID
+	    "&device_id=w&auth_key=%s HTTP/1.1\r\n" HOST "\r\n", call, query);
+	return cl_ask(c, line);
+}
+
+/* A poll with `wait` holds a request and no more: it ends when a message
+ * comes, after its time, with its client, and when the relay stops. */
+static void
+a_long_poll_ends(void **state)
+{
+	struct cl *w, *c, *d;
+	uint64_t at;
+
+	(void)state;
+	begin_channel(1 << 20);
+	w = station(A1);
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(get(c, "messages", KEY), 200);
+	at = world_now(g.w);
+	assert_int_equal(get(c, "messages", KEY "&wait=4"), 200);
+	assert_true(world_now(g.w) - at >= 4000);
+	assert_true(cl_body_has(c, "\"messages\":[]"));
+	cl_put(c, "GET /api/v1/watch/messages?tunnel_id=" ID "&device_id=w&"
+	    "auth_key=" KEY "&wait=25 HTTP/1.1\r\n" HOST "\r\n");
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 0);
+	say(w, "{\"type\":\"news\"}");
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_true(cl_body_has(c, "\"data\":{\"type\":\"news\"}"));
+	d = cl_new(&g, C2, NULL);
+	cl_put(d, "GET /api/v1/watch/messages?tunnel_id=" ID "&device_id=w&"
+	    "since=1&auth_key=" KEY "&wait=25 HTTP/1.1\r\n" HOST "\r\n");
+	rig_settle(&g);
+	assert_int_equal(g.r->small.used, 1);
+	cl_close(d, true);
+	rig_settle(&g);
+	assert_int_equal(g.r->small.used, 0);
+	rig_close(&g);
+}
+
+/* Queues of devices give way when there are no more messages to be had. */
+static void
+queues_give_way(void **state)
+{
+	struct cl *w, *c;
+
+	(void)state;
+	begin_channel(1 << 20);
+	w = station(A1);
+	c = cl_new(&g, C1, NULL);
+	assert_int_equal(get(c, "messages", KEY), 200);
+	g.r->channel->msgs.cap = 10;
+	for (int i = 0; i < 40; i++)
+		say(w, "{\"type\":\"news\"}");
+	say(w, "{\"type\":\"last\"}");
+	for (int i = 0; i < 20; i++)
+		rig_settle(&g);
+	assert_int_equal(get(c, "messages", KEY "&since=1"), 200);
+	assert_true(cl_body_has(c, "\"last\""));
+	assert_true(cl_body_has(c, "\"may_have_missed_messages\":true"));
+	rig_close(&g);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(silence_has_its_limits),
+		cmocka_unit_test(ids_survive_a_restart),
+		cmocka_unit_test(damaged_ids_are_not_taken),
+		cmocka_unit_test(a_large_message_waits_unread_for_room),
+		cmocka_unit_test(a_dribbling_sender_makes_way),
+		cmocka_unit_test(fragments_are_one_message),
+		cmocka_unit_test(a_long_poll_ends),
+		cmocka_unit_test(queues_give_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
