@@ -253,7 +253,8 @@ kqueue: $(KQ_UNIT)
 
 # ---- the simulator: optimised, so that many seeds fit into a minute --------
 
-SIM_SEEDS ?= 80
+SIM_SEEDS ?= 1200
+SIM_ASAN_SEEDS ?= 100
 SEEDS     ?= 1000
 SIM_FLAGS  = gcc $(BASE_FLAGS) -Werror -O2 -g
 SIM_OBJ    = $(patsubst %.c,$(BUILD)/sim/%.o,$(ASAN_SRC)) \
@@ -285,14 +286,34 @@ $(BUILD)/sim/sim: $(SIM_OWN) $(BUILD)/sim/libadit.a
 	$(call say,link $@)
 	$(Q)$(SIM_FLAGS) -o $@ $^ $(BEARSSL)
 
-# SEEDS=n from 1 (or FROM) on, or SEED=x alone with its trace.
+# The same with the sanitizers, for some of the seeds.
+SIM_ASAN_OWN = $(patsubst %.c,$(BUILD)/asan/%.o,$(sort \
+    $(wildcard tests/sim/*.c))) $(BUILD)/asan/disk_data.o
+$(BUILD)/asan/disk_data.o: src/net/data.c tests/sim/disk_posix.h Makefile
+	@mkdir -p $(@D)
+	$(call say,asan $< on the virtual disk)
+	$(Q)$(ASAN) -include tests/sim/disk_posix.h -c -o $@ $<
+
+$(BUILD)/asan/sim: $(SIM_ASAN_OWN) $(BUILD)/asan/libadit.a
+	$(call say,link $@)
+	$(Q)$(ASAN) -o $@ $^ $(BEARSSL)
+
+# SEEDS=n from 1 (or FROM) on, for SECONDS=t at most, or SEED=x alone with its
+# trace.
 sim: $(BUILD)/sim/sim
 	@$(BUILD)/sim/sim $(if $(SEED),--seed $(SEED) --trace,\
-	    --seeds $(SEEDS) $(if $(FROM),--from $(FROM)))
+	    --seeds $(SEEDS) $(if $(FROM),--from $(FROM)) \
+	    $(if $(SECONDS),--seconds $(SECONDS)))
 
-sim-short: $(BUILD)/sim/sim
+# A minute: seeds with and without sanitizers, and the planted bugs. PLANT=x
+# only those with x in their name.
+sim-short: $(BUILD)/sim/sim $(BUILD)/asan/sim sim-plants
 	@$(BUILD)/sim/sim --seeds $(SIM_SEEDS)
+	@$(BUILD)/asan/sim --seeds $(SIM_ASAN_SEEDS)
 	@$(BUILD)/sim/sim --planted
+
+sim-plants: $(BUILD)/sim/sim
+	@tests/sim/plants.sh $(BUILD) '$(SIM_FLAGS) -w' $(BEARSSL) '$(PLANT)'
 
 # ---- fuzzing: clang; this is also the build with clang's warnings --------
 
@@ -354,7 +375,7 @@ test-deps:
 	@if [ -x tests/install-test-deps ]; then tests/install-test-deps; fi
 
 test-programs: $(BUILD)/adit $(BUILD)/adit-probe $(UNIT) $(BUILD)/sim/sim \
-    $(KQ_UNIT) clang
+    $(BUILD)/asan/sim $(KQ_UNIT) clang
 
 tidy:
 	@tests/tidy
@@ -415,7 +436,7 @@ install: $(BUILD)/adit
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: FORCE unit sim sim-short kqueue clang fuzz fuzz-short test test-deps \
+.PHONY: FORCE unit sim sim-short sim-plants kqueue clang fuzz fuzz-short test test-deps \
 	test-programs tidy check-binary cross cross-arm64 cross-armhf repro e2e \
 	e2e-kqueue run bench wire debug install clean
 

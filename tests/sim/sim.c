@@ -6,9 +6,12 @@
  * and people go on asking, now without excuse; nobody asks any more, what is
  * under way ends, and all pools must be as they were at the start.
  *
- *   sim --seeds N [--from S]   that many seeds, each in a process of its own
+ *   sim --seeds N [--from S] [--seconds T]
+ *                              that many seeds, each in a process of its own,
+ *                              but no more once T seconds have passed
  *   sim --seed S [--trace]     one seed
  *   sim --planted              each planted bug must be caught
+ *   sim --caught N             a program with a bug must fail within N seeds
  */
 #include "sim.h"
 
@@ -27,9 +30,10 @@
 #include "rig.h"
 
 enum {
-	PEACE_MS = 1000, CALM_MS = 4000, SEEDS_MOST = 1 << 20,
+	PEACE_MS = 1000, CALM_MS = 3000, SEEDS_MOST = 1 << 20,
 	PLANT_SEEDS = 40,               /* within so many each is caught */
 	GRACE_MS_SHORT = 5000,
+	IDLE_CLOSE_MS = 25 * 1000,
 	SEED_S = 20,                    /* a seed that takes longer hangs */
 };
 
@@ -165,6 +169,7 @@ exch_blame(const struct exch *x)
 	uint64_t ms = max_u64(x->own.ms, sim.relay.ms);
 
 	ms = max_u64(ms, sim_agent_blame(sim.agents[x->agent])->ms);
+	ms = max_u64(ms, sim_agent_expired_ms(sim.agents[x->agent]));
 	return max_u64(ms, sim_app_blame(sim.apps[x->agent])->ms);
 }
 
@@ -245,6 +250,7 @@ begin(struct rig *g)
 	g->quiet = !sim.trace;
 	world_log_show(sim.w, sim.trace);
 	disk_begin(g->host);
+	g->cfg.idle_ms = IDLE_CLOSE_MS;
 	g->cfg.drain_ms = 3000 + (uint32_t)sim_below(10000);
 	g->check_each = 16;
 	g->keeper_files = true;
@@ -350,7 +356,7 @@ run(void)
 		world_close_lost(g.host, 1 + (unsigned)sim_below(10));
 		sim.planted = 1;
 	}
-	end = sim_now() + 2000 + sim_below(sim_chance(850) ? 12000 : 50000);
+	end = sim_now() + 2000 + sim_below(sim_chance(880) ? 10000 : 50000);
 	while (sim_now() < end) {
 		sim_faults_turn();
 		sim_turn();
@@ -376,6 +382,7 @@ run(void)
 	result->done = sim.done;
 	result->errors = sim.errors;
 	result->digest = sim_now() ^ sim_below(UINT64_MAX);
+	world_run(sim.w, IDLE_CLOSE_MS + 5000); /* whom nobody can reach */
 	rig_close(&g);
 	disk_end();
 }
@@ -436,12 +443,14 @@ replays(uint64_t seed)
 }
 
 static int
-many(uint64_t from, uint64_t n)
+many(uint64_t from, uint64_t n, time_t until)
 {
 	uint64_t *us = sim_mem(sizeof *us * (size_t)n), sum = 0, ms = 0;
 	uint64_t bad = 0, done = 0, errors = 0, cuts = 0, survived = 0;
 
 	for (uint64_t i = 0; i < n; i++) {
+		if (until != 0 && time(NULL) >= until)
+			n = i + 1;
 		*result = (struct result){ 0 };
 		if (!try_seed(from + i, PLANT_NONE, false, &us[i])) {
 			printf("replay: make sim SEED=%llu\n",
@@ -505,10 +514,25 @@ planted(void)
 	return bad;
 }
 
+/* This program has a bug: it must fail within so many seeds. */
+static int
+caught(const char *name, uint64_t most)
+{
+	uint64_t us, seed = 1;
+
+	while (seed <= most && try_seed(seed, PLANT_NONE, true, &us))
+		seed++;
+	printf("planted: %s: %s after %llu seeds\n", name,
+	    seed <= most ? "caught" : "NOT CAUGHT",
+	    (unsigned long long)min_u64(seed, most));
+	return seed > most;
+}
+
 int
 main(int argc, char **argv)
 {
-	uint64_t seeds = 100, from = 1, one = 0;
+	uint64_t seeds = 100, from = 1, one = 0, most = 0, seconds = 0;
+	const char *name = "";
 
 	result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -528,9 +552,17 @@ main(int argc, char **argv)
 			from = strtoull(v, NULL, 10);
 		else if (strcmp(a, "--seed") == 0)
 			one = strtoull(v, NULL, 10);
+		else if (strcmp(a, "--seconds") == 0)
+			seconds = strtoull(v, NULL, 10);
+		else if (strcmp(a, "--caught") == 0)
+			most = strtoull(v, NULL, 10);
+		else if (strcmp(a, "--name") == 0)
+			name = v;
 		else if (strcmp(a, "--plant") == 0)
 			sim.plant = (enum plant)strtoull(v, NULL, 10);
 	}
+	if (most > 0)
+		return caught(name, most);
 	if (one > 0) {
 		sim.seed = one;
 		run();
@@ -540,5 +572,6 @@ main(int argc, char **argv)
 	}
 	if (seeds == 0 || seeds > SEEDS_MOST)
 		return 2;
-	return many(from, seeds);
+	return many(from, seeds, seconds == 0 ? 0 :
+	    time(NULL) + (time_t)seconds);
 }

@@ -44,7 +44,7 @@ enum fault {
 	FAULT_FATE, FAULT_APP, FAULT_OPS, FAULT_WALL, FAULT_LATENCY,
 	FAULT_ACCEPT, FAULT_KEEPER, FAULT_SAVE, FAULT_PERSON, FAULT_HOSTILE,
 	FAULT_RELAY_STOP, FAULT_RELAY_PAUSE, FAULT_RELAY_OPS, FAULT_SCARCE,
-	FAULT_POWER, FAULT_LOGOUT, FAULT_TWIN,
+	FAULT_POWER, FAULT_LOGOUT, FAULT_TWIN, FAULT_PROXY,
 	FAULTS,
 };
 
@@ -185,6 +185,12 @@ void sim_agent_free(struct sim_agent *a);
 struct world_host *sim_agent_machine(const struct sim_agent *a);
 struct world_host *sim_agent_host(const struct sim_agent *a);
 struct blame *sim_agent_blame(struct sim_agent *a);
+/* When its session may have expired, the last time. */
+uint64_t sim_agent_expired_ms(const struct sim_agent *a);
+/* A proxy before the relay closes its connection in order, if it has one. */
+void sim_agent_proxy_ends(struct sim_agent *a);
+/* What it said to resume the session that it has now; empty: it did not. */
+struct slice sim_agent_said(const struct sim_agent *a);
 /* A fault ended that may have kept it from dialling. */
 void sim_agent_healed(struct sim_agent *a);
 /* All are over. */

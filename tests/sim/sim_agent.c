@@ -21,6 +21,7 @@
 
 enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000,
 	REPLACED_MS = 60000,    /* within so long a predecessor ends */
+	TAP_BYTES = 3000,
 	OPEN_MS = 2000,         /* within so long a request is at the app */
 	TURN_MS = 1000 };       /* a turn of the simulator is shorter */
 
@@ -29,6 +30,7 @@ struct way {
 	struct dyn raw, out;            /* not looked at yet; passed */
 	struct dyn held;                /* a frame kept back for a swap */
 	bool up;                        /* the HTTP head is behind us */
+	bool ended;                     /* nothing more passes */
 };
 
 struct filter { bool on; struct way in, out; };
@@ -42,7 +44,7 @@ struct sim_agent {
 	struct arena arena;
 	struct agent *agent;            /* NULL: not running */
 	struct sim_agent *old;          /* whose place it takes; NULL: ended */
-	bool stopping, for_good, keeps_id, wrapped, sleeps;
+	bool stopping, for_good, keeps_id, sleeps;
 	uint64_t woke_ms;
 	struct io io;                   /* when wrapped */
 	struct filter filters[FILTERS];
@@ -55,6 +57,11 @@ struct sim_agent {
 	 * may have been refused because of it, the last time. */
 	uint64_t hinder_ms, hinder_until_ms, cut_ms;
 	uint64_t refuse_ms, refuse_until_ms, last_cut_ms;
+	uint64_t expired_ms;            /* its session may have, last */
+	struct dyn tap;                 /* what its last dial said, */
+	int tap_fd;                     /* and on which connection, */
+	uint64_t dialled_ms;            /* and when that began */
+	bool proxied, proxy_ends;       /* a proxy may close politely */
 	uint64_t outage_ms;             /* began; 0: none */
 	uint64_t served_ms;             /* this service began; 0: none */
 	uint64_t healed_ms;             /* nothing hinders it since */
@@ -150,6 +157,14 @@ way_frame(struct sim_agent *a, struct way *w, bool in, size_t head, size_t n,
 		return;
 	}
 	dyn_put(&w->out, w->raw.p, head + n);
+	if (in && a->proxy_ends) {
+		static const char going_away[] = "\x88\x02\x03\xe9";
+
+		a->proxy_ends = false;
+		sim_agent_hinder(a, sim_now(), true);
+		dyn_put(&w->out, going_away, sizeof going_away - 1);
+		w->ended = true;
+	}
 	if (sim.plant == PLANT_TWICE && type == FRAME_DATA && strikes(20, 1))
 		dyn_put(&w->out, w->raw.p, head + n);
 	if (w->held.n > 0) {
@@ -176,7 +191,8 @@ way_pass(struct sim_agent *a, struct way *w, bool in)
 		dyn_drop(&w->raw, head);
 		w->up = true;
 	}
-	while (w->raw.n > 0 && ws_decode(&f, slice_of(w->raw.p, w->raw.n),
+	while (!w->ended && w->raw.n > 0 &&
+	    ws_decode(&f, slice_of(w->raw.p, w->raw.n),
 	    &head) == E_OK && w->raw.n - head >= f.length) {
 		way_frame(a, w, in, head, (size_t)f.length, &f);
 		dyn_drop(&w->raw, head + (size_t)f.length);
@@ -205,6 +221,8 @@ wrap_read(void *ctx, int fd, uint8_t *p, size_t n)
 
 	if (f == NULL)
 		return io_read(under(a), fd, p, n);
+	if (f->in.ended && f->in.out.n == 0)
+		return IO_EOF;
 	while (f->in.out.n == 0) {
 		int64_t k = io_read(under(a), fd, area, sizeof area);
 
@@ -234,6 +252,21 @@ way_flush(struct sim_agent *a, struct way *w, int fd)
 	return 0;
 }
 
+/* Write, and remember the beginning of what a dial says. */
+static int64_t
+tapped(struct sim_agent *a, int fd, const struct slice *v, size_t n)
+{
+	int64_t done = io_writev(under(a), fd, v, n);
+	size_t left = done > 0 ? (size_t)done : 0;
+
+	for (size_t i = 0; i < n && fd == a->tap_fd && a->tap.n < TAP_BYTES;
+	    i++) {
+		dyn_put(&a->tap, v[i].p, min_size(v[i].n, left));
+		left -= min_size(v[i].n, left);
+	}
+	return done;
+}
+
 static int64_t
 wrap_writev(void *ctx, int fd, const struct slice *v, size_t n)
 {
@@ -242,7 +275,7 @@ wrap_writev(void *ctx, int fd, const struct slice *v, size_t n)
 	int64_t k, sum = 0;
 
 	if (f == NULL)
-		return io_writev(under(a), fd, v, n);
+		return tapped(a, fd, v, n);
 	k = way_flush(a, &f->out, fd);
 	if (k < 0)
 		return k;
@@ -262,12 +295,19 @@ wrap_connect(void *ctx, const struct addr *to, struct slice path)
 	int fd = under(a)->ops->connect(under(a)->ctx, to, path);
 
 	if (fd >= 0 && to->port == RELAY_PORT) {
+		a->tap_fd = fd;
+		a->tap.n = 0;
+		a->dialled_ms = sim_now();
+	}
+	if (fd >= 0 && to->port == RELAY_PORT &&
+	    (a->proxied || sim.plant != PLANT_NONE)) {
 		struct filter *f = filter_of(a, fd);
 
 		assert(f == NULL);
 		f = &a->filters[fd];
 		f->on = true;
 		f->in.up = f->out.up = false;
+		f->in.ended = f->out.ended = false;
 		f->in.raw.n = f->in.out.n = f->in.held.n = 0;
 		f->out.raw.n = f->out.out.n = f->out.held.n = 0;
 	}
@@ -281,6 +321,8 @@ wrap_close(void *ctx, int fd, bool abort_it)
 
 	if (fd < FILTERS)
 		a->filters[fd].on = false;
+	if (fd == a->tap_fd)
+		a->tap_fd = -1;
 	under(a)->ops->close(under(a)->ctx, fd, abort_it);
 }
 
@@ -336,8 +378,6 @@ static const struct io_ops wrap_ops = {
 static const struct io *
 wrap(struct sim_agent *a, const struct io *io)
 {
-	if (!a->wrapped)
-		return io;
 	a->io = *io;
 	a->io.ops = &wrap_ops;
 	a->io.ctx = a;
@@ -361,7 +401,7 @@ on_step(void *arg, const struct io *io)
 	struct sim_agent *a = arg;
 	uint64_t due;
 
-	for (int fd = 0; a->wrapped && fd < FILTERS; fd++) {
+	for (int fd = 0; fd < FILTERS; fd++) {
 		if (a->filters[fd].on && a->filters[fd].out.out.n > 0)
 			way_flush(a, &a->filters[fd].out, fd);
 	}
@@ -390,7 +430,8 @@ agent_make(size_t i, struct world_host *machine)
 	a->machine = machine;
 	a->host = world_process(a->machine, a->name);
 	a->keeps_id = sim_chance(500);
-	a->wrapped = sim.plant != PLANT_NONE;
+	a->proxied = sim_chance(400);
+	a->tap_fd = -1;
 	agent_cfg_defaults(&a->cfg);
 	a->cfg.relay_host = sim_chance(500) ? SL("relay.test") : SL(SIM_RELAY);
 	a->cfg.relay_port = RELAY_PORT;
@@ -474,6 +515,7 @@ void
 sim_agent_kill(struct sim_agent *a)
 {
 	blame(&a->blame, sim_now());
+	sim_agent_sleep(a, false);
 	world_kill(a->host);
 	if (a->agent != NULL)
 		agent_gone(a);
@@ -530,6 +572,12 @@ struct world_host *
 sim_agent_host(const struct sim_agent *a)
 {
 	return a->host;
+}
+
+uint64_t
+sim_agent_expired_ms(const struct sim_agent *a)
+{
+	return a->expired_ms;
 }
 
 struct blame *
@@ -606,8 +654,19 @@ recovered(const struct sim_agent *a)
 	    sim_relay_stops() || !sim_agent_served(a))
 		return false;
 	l = pool_get(&a->agent->links, a->agent->current);
-	return l->live_ms > max_u64(a->cut_ms, a->hinder_ms) || sim_now() >=
+	/* A welcome may be read after its connection has died. */
+	return (l->live_ms > a->hinder_ms && l->fd == a->tap_fd &&
+	    a->dialled_ms > a->cut_ms) || sim_now() >=
 	    max_u64(a->cut_ms, a->hinder_until_ms) + NOTICE_MS;
+}
+
+static bool
+is_parked(const struct sim_agent *a)
+{
+	const struct link *l = a->agent == NULL ? NULL :
+	    pool_get(&a->agent->links, a->agent->current);
+
+	return l != NULL && link_waits(l) && !a->stopping && !a->sleeps;
 }
 
 /* It may have lasted too long for the session to be resumed? Each side counts
@@ -615,7 +674,7 @@ recovered(const struct sim_agent *a)
 static void
 hinder_turn(struct sim_agent *a)
 {
-	uint64_t until;
+	uint64_t until, from;
 
 	if (a->hinder_ms == 0)
 		return;
@@ -627,8 +686,12 @@ hinder_turn(struct sim_agent *a)
 	}
 	until = max_u64(max_u64(a->hinder_until_ms, sim_fate_ms()),
 	    a->hinder_ms + NOTICE_MS);
+	from = max_u64(max_u64(until, a->cut_ms + NOTICE_MS),
+	    max_u64(a->healed_ms, sim.relay.ms));
+	if (from + RECOVER_MS < sim_now() && is_parked(a))
+		sim_fail("%s is not resumed", a->name);
 	if (until + RECOVER_MS > a->hinder_ms + sim.grace_ms)
-		blame(&a->blame, sim_now());
+		a->expired_ms = sim_now();
 }
 
 /* The name keeps its tunnel_id. */
@@ -670,8 +733,10 @@ exited(struct sim_agent *a)
 	struct agent_stats st = agent_stats(a->agent);
 	int code = agent_exit_code(a->agent);
 
-	/* A relay that died knows neither: the first to come has the name. */
-	if (code == 4 && a->old != NULL && sim.relay.ms >= a->twin_ms) {
+	/* A name without a session, or a relay that died: the first to come
+	 * has it. */
+	if (code == 4 && a->old != NULL &&
+	    max_u64(sim.relay.ms, a->expired_ms) >= a->twin_ms) {
 		sim_note("%s gives way to its predecessor", a->name);
 		sim.agents[a->i] = a->old;
 		blame(&a->old->blame, sim_now());
@@ -741,7 +806,7 @@ sim_agent_turn(struct sim_agent *a)
 	if (a->served_ms > 0) {
 		sim_note("%s is not served any more", a->name);
 		if (max_u64(a->blame.ms, sim.relay.ms) < a->served_ms &&
-		    a->hinder_ms == 0)
+		    a->expired_ms < a->served_ms && a->hinder_ms == 0)
 			sim_fail("%s lost its session without a fault",
 			    a->name);
 	}
@@ -772,9 +837,28 @@ sim_agent_session(const struct sim_agent *a, uint32_t k, struct sim_session *s)
 }
 
 void
+sim_agent_proxy_ends(struct sim_agent *a)
+{
+	a->proxy_ends = a->proxied;
+}
+
+struct slice
+sim_agent_said(const struct sim_agent *a)
+{
+	const struct link *l = a->agent == NULL ? NULL :
+	    pool_get(&a->agent->links, a->agent->current);
+
+	if (l == NULL || l->state != LINK_LIVE || l->fd != a->tap_fd ||
+	    l->attempt == 0)
+		return slice_of(NULL, 0);
+	return slice_of(a->tap.p, a->tap.n);
+}
+
+void
 sim_agent_free(struct sim_agent *a)
 {
 	sim_agent_kill(a);
+	free(a->tap.p);
 	for (int fd = 0; fd < FILTERS; fd++) {
 		struct way *w[2] = { &a->filters[fd].in, &a->filters[fd].out };
 

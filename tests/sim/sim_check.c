@@ -45,6 +45,9 @@ check_way(size_t i, const char *from, const struct tunnel *a,
 	if (a->send_credit > b->recv_window)
 		sim_fail("agent %zu: the %s believes in more credit than it "
 		    "was granted", i, from);
+	if (b->recv_owed >= b->cfg.ours.window / 2 && !b->session_due)
+		sim_fail("agent %zu: the %s waits for credit of the session",
+		    i, from);
 	for (uint32_t k = 0; k < a->cfg.hash_n; k++) {
 		const struct tunnel_stream *s = a->cfg.hash[k], *o;
 

@@ -33,7 +33,9 @@ enum {
 #define GENTLE (BIT(CUT) | BIT(AWAY) | BIT(STORM) | BIT(STALL) | BIT(FREEZE) | \
     BIT(PAUSE) | BIT(FATE) | BIT(WALL) | BIT(LATENCY) | BIT(ACCEPT) | \
     BIT(KEEPER) | BIT(SAVE) | BIT(HOSTILE) | BIT(RELAY_PAUSE) | BIT(SCARCE) | \
-    BIT(LOGOUT))
+    BIT(LOGOUT) | BIT(PROXY))
+#define CUTS (BIT(CUT) | BIT(AWAY) | BIT(STORM) | BIT(FREEZE) | BIT(PAUSE) | \
+    BIT(PROXY))
 
 /* What lasts: until when, 0 while it is not there. */
 struct lasting { uint64_t stall_ms[AGENTS], app_ms[AGENTS], agent_ms[AGENTS],
@@ -45,6 +47,7 @@ static uint64_t woke_ms;                /* the relay, the last time */
 static unsigned storm[AGENTS];          /* cuts to come */
 static unsigned mask;                   /* kinds of faults in this seed */
 static uint64_t next_fault_ms, every_ms;
+static bool tried_out;                  /* the last of those to be ended */
 
 /* ---- the relay ---- */
 
@@ -134,7 +137,8 @@ stop_turn(void)
 		disk_lose_power(0);
 		lasting.stop_ms = 0;
 		lasting.relay_ms = sim_now() + 1 + sim_below(2000);
-	} else if (sim_now() > most + STOP_MS) {
+	} else if (sim_now() > max_u64(most, woke_ms) + STOP_MS &&
+	    !sim_relay_sleeps()) {
 		sim_fail("the relay does not stop");
 	}
 }
@@ -210,6 +214,8 @@ log_out(void)
 	static int next;
 	unsigned status;
 
+	tried_out = tried_out || next == LOGOUTS - 1;
+
 	/* By a clock that is ahead there is no session to end. */
 	if (next == LOGOUTS || lasting.fate_ms > 0 ||
 	    lasting.relay_pause_ms > 0 || sim_clock_ahead())
@@ -233,6 +239,15 @@ clock_jumps(struct world_host *h)
 	wall = sim_chance(500) ? wall - far : wall + far;
 	sim_note("fault: a clock jumps to %llu", (unsigned long long)wall);
 	world_wall(h, wall);
+	/* A session that nobody asked for yet: the relay has to look at it. */
+	if (h == sim.g->host && wall < WALL_MS + sim_now() && !tried_out &&
+	    sim.g->r != NULL && lasting.fate_ms == 0) {
+		unsigned status = sim_ask("GET /_adit/api/auth/check",
+		    sim.gone[LOGOUTS - 1]);
+
+		if (status >= 300 && status < 500)
+			sim_fail("a clock set back ends a session: %u", status);
+	}
 }
 
 bool
@@ -412,6 +427,9 @@ fault_agent(enum fault f, size_t i)
 		break;
 	case FAULT_TWIN:
 		sim_agent_twin(i);
+		break;
+	case FAULT_PROXY:
+		sim_agent_proxy_ends(a);
 		break;
 	case FAULT_APP:
 		if (lasting.app_ms[i] > 0)
@@ -603,11 +621,12 @@ void
 sim_faults_plan(void)
 {
 	for (int i = 0; i < FAULTS; i++)
-		mask |= sim_chance(350) ? 1u << i : 0;
+		mask |= sim_chance((CUTS & 1u << i) != 0 ? 600 : 300) ?
+		    1u << i : 0;
 	/* Often only what no exchange may die of. */
 	if (sim_chance(400))
 		mask &= GENTLE;
-	every_ms = 200 + sim_below(sim_chance(500) ? 1000 : 8000);
+	every_ms = 200 + sim_below(sim_chance(600) ? 1000 : 6000);
 	switch (sim.plant) {
 	case PLANT_LOST_STATE:
 		mask |= 1u << FAULT_AGENT_KILL;

@@ -9,13 +9,14 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "codec/frame.h"
 #include "rig.h"
 
 enum { BODY_MOST = 200 * 1024, WS_AHEAD = 30000, IDLE_MS = 20000,
 	CONNECT_MS = 20000 };
 
 struct person {
-	char ip[20];
+	char ip[32];
 	struct cl *c;
 	struct world_host *host;        /* of the latest connection */
 	struct exch *x;                 /* NULL: none under way */
@@ -34,6 +35,8 @@ struct person {
 static struct person people[PEOPLE];
 static struct cl *hostile[HOSTILE];
 static uint64_t hostile_ms[HOSTILE];
+static struct dyn hostile_later[HOSTILE];       /* said after a 101 */
+static size_t hostile_as[HOSTILE];      /* which agent it claims to be */
 
 static void
 sayf(struct cl *c, const char *fmt, ...)
@@ -101,7 +104,7 @@ exch_plan(struct exch *x)
 	x->agent = (unsigned)sim_below(sim.nagents);
 	x->kind = sim_chance(150) ? EX_WS : EX_HTTP;
 	x->form = (enum form)sim_below(FORMS);
-	x->pace = sim_chance(250) ? (uint32_t)(1 + sim_below(200)) : 0;
+	x->pace = sim_chance(350) ? (uint32_t)(1 + sim_below(200)) : 0;
 	x->vanishes = sim_chance(60);
 	x->up_n = sim_chance(500) ? 0 : sim_below(sim_chance(200) ? BODY_MOST :
 	    3000);
@@ -179,7 +182,7 @@ exch_over(struct person *p, enum exch_state state, const char *how)
 	sim.errors += state == EX_ERROR;
 	p->x = NULL;
 	p->idle_ms = sim_now();
-	p->next_ms = sim_now() + sim_below(400);
+	p->next_ms = sim_now() + sim_below(600);
 	p->hold_ms = 0;
 	if (state == EX_ERROR)
 		person_close(p, sim_chance(500));
@@ -212,7 +215,8 @@ take_status(struct person *p, const struct http_head *h)
 	snprintf(how, sizeof how, "status %u", h->status);
 	if (login && p->x->agent == 0 && sim.ahead.ms < p->x->begun_ms)
 		sim_fail("%u: the login was forgotten: %s", p->x->id, how);
-	if (h->status < 500 && !login && p->x->spoil == 0)
+	if (h->status < 500 && !login && p->x->spoil == 0 &&
+	    !(h->status == 408 && exch_excused(p->x)))
 		sim_fail("%u: %s", p->x->id, how);
 	exch_over(p, EX_ERROR, how);
 }
@@ -484,6 +488,7 @@ sim_people_end(void)
 		if (hostile[i] != NULL)
 			cl_close(hostile[i], true);
 		hostile[i] = NULL;
+		free(hostile_later[i].p);
 	}
 }
 
@@ -504,18 +509,9 @@ sim_ask(const char *line, const char *cookie)
 
 /* ---- hostile ones ---- */
 
-/* A tunnel's upgrade, and the hello of one who slept and thinks that the name
- * is still his; or noise. */
 static void
-hostile_tunnel(struct cl *c, bool hello)
+put_upgrade(struct cl *c)
 {
-	static const char text[] = "{\"type\":\"hello\",\"protocol\":1,"
-	    "\"name\":\"a1\",\"instance\":\"AAAAAAAAAAAAAAAAAAAAAA\","
-	    "\"start\":false,\"version\":\"0\",\"apps\":[{\"name\":\"w1\","
-	    "\"kind\":\"http\"}],\"limits\":{\"streams\":16,"
-	    "\"window\":65536,\"session\":1114112}}";
-	uint8_t head[8] = { 0x81, 0xfe, 0, 0, 0, 0, 0, 0 };
-
 	sayf(c, "GET /tunnel HTTP/1.1\r\nHost: " RIG_MAIN "\r\n"
 	    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 	    "Sec-WebSocket-Version: 13\r\n"
@@ -523,16 +519,92 @@ hostile_tunnel(struct cl *c, bool hello)
 	    "Sec-WebSocket-Protocol: adit.tunnel.1\r\n"
 	    "Authorization: Bearer %s\r\n\r\n",
 	    sim_chance(900) ? RIG_TOKEN : "adit_no");
-	if (hello) {
-		head[2] = (uint8_t)((sizeof text - 1) >> 8);
-		head[3] = (uint8_t)(sizeof text - 1);
-		cl_putn(c, head, 8);
-		cl_put(c, text);
-	}
-	for (size_t n = (size_t)sim_below(300); n > 0; n--) {
+}
+
+/* A hello for an honest agent's name: of one who has just started, or who
+ * slept; or of one who wants its session and cannot prove it. */
+static void
+put_hello(struct dyn *d, size_t i, bool start)
+{
+	char text[1000], resume[300] = "";
+	uint8_t head[8] = { 0x81, 0xfe, 0, 0, 0, 0, 0, 0 };
+	struct sim_session s;
+	int n;
+
+	if (!start && sim_chance(500) &&
+	    sim_agent_session(sim.agents[i], 0, &s))
+		snprintf(resume, sizeof resume, ",\"resume\":{\"session\":"
+		    "\"%.*s\",\"attempt\":%u,\"proof\":\"AAAAAAAAAAAAAAAAAAA"
+		    "AAAAAAAAAAAAAAAAAAAAAAAA\",\"received\":%llu}",
+		    HELLO_SESSION_CHARS, (const char *)s.id, 1000000u,
+		    (unsigned long long)s.t->received);
+	n = snprintf(text, sizeof text, "{\"type\":\"hello\",\"protocol\":1,"
+	    "\"name\":\"a%zu\",\"instance\":\"AAAAAAAAAAAAAAAAAAAAAA\","
+	    "\"start\":%s,\"version\":\"0\",\"apps\":[{\"name\":\"w1\","
+	    "\"kind\":\"http\"}],\"limits\":{\"streams\":16,"
+	    "\"window\":65536,\"session\":1114112}%s}", i + 1,
+	    start ? "true" : "false", resume);
+	head[2] = (uint8_t)((unsigned)n >> 8);
+	head[3] = (uint8_t)n;
+	dyn_put(d, head, 8);
+	dyn_put(d, text, (size_t)n);
+}
+
+/* An ACK of nothing: it would confirm a session. */
+static void
+put_ack(struct dyn *d)
+{
+	struct frame f = { .type = FRAME_ACK };
+	uint8_t area[6 + FRAME_HEAD_BYTES + 8] = { 0x82, 0x90 };
+	struct buf b = buf_of(area + 6, sizeof area - 6);
+
+	if (!frame_put(&b, &f))
+		sim_fail("no ACK");
+	dyn_put(d, area, sizeof area);
+}
+
+static void
+put_noise(struct dyn *d, size_t most)
+{
+	for (size_t n = (size_t)sim_below(most); n > 0; n--) {
 		uint8_t b = (uint8_t)sim_below(256);
 
-		cl_putn(c, &b, 1);
+		dyn_put(d, &b, 1);
+	}
+}
+
+/* Who knows the agents' token, or has seen what one of them said. */
+static void
+hostile_tunnel(struct cl *c, struct dyn *later, size_t *sleeper)
+{
+	size_t i = (size_t)sim_below(sim.nagents);
+	struct slice said = sim_agent_said(sim.agents[i]);
+	const char *end = said.n == 0 ? NULL :
+	    memmem(said.p, said.n, "\r\n\r\n", 4);
+	struct ws_frame f;
+	size_t head;
+
+	put_upgrade(c);
+	if (end != NULL && sim_chance(600)) {
+		said = slice_from(said, (size_t)(end -
+		    (const char *)said.p) + 4);
+		if (ws_decode(&f, said, &head) == E_OK)
+			dyn_put(later, said.p, min_size(said.n, head +
+			    (size_t)f.length));
+		return;
+	}
+	switch (sim_below(4)) {
+	case 0:
+		put_noise(later, 300);
+		break;
+	case 1:
+		put_hello(later, i, true);      /* and never confirms it */
+		break;
+	default:
+		*sleeper = i;
+		put_hello(later, i, false);
+		put_ack(later);
+		put_noise(later, 100);
 	}
 }
 
@@ -560,15 +632,13 @@ hostile_upload(struct cl *c)
 }
 
 static void
-hostile_say(struct cl *c)
+hostile_say(struct cl *c, struct dyn *later, size_t *sleeper)
 {
-	switch (sim_below(8)) {
+	*sleeper = AGENTS;
+	switch (sim_below(10)) {
 	case 0:
-		for (size_t n = (size_t)sim_below(20000); n > 0; n--) {
-			uint8_t b = (uint8_t)sim_below(256);
-
-			cl_putn(c, &b, 1);
-		}
+		put_noise(&c->out, 20000);
+		cl_put(c, "");
 		break;
 	case 1:
 		cl_put(c, "GET /1 HTTP/1.1\r\nHo");
@@ -592,23 +662,41 @@ hostile_say(struct cl *c)
 		hostile_upload(c);
 		break;
 	default:
-		hostile_tunnel(c, sim_chance(600));
+		hostile_tunnel(c, later, sleeper);
 	}
+}
+
+/* Who has the token may have a name that nobody has: only its owner's session
+ * keeps one out that claims to have slept. */
+static void
+hostile_goes_on(int i)
+{
+	const struct sim_agent *a = hostile_as[i] == AGENTS ? NULL :
+	    sim.agents[hostile_as[i]];
+
+	if (hostile[i] == NULL || !cl_has(hostile[i], " 101 "))
+		return;
+	if (a == NULL || (sim_agent_served(a) && !sim_agent_hindered(a)))
+		cl_putn(hostile[i], hostile_later[i].p, hostile_later[i].n);
+	hostile_later[i].n = 0;
 }
 
 void
 sim_hostile_turn(void)
 {
 	for (int i = 0; i < HOSTILE; i++) {
-		char ip[20];
+		char ip[32];
 
+		hostile_goes_on(i);
 		if (hostile[i] != NULL && hostile_ms[i] > sim_now())
 			continue;
+		hostile_later[i].n = 0;
 		if (hostile[i] != NULL)
 			cl_close(hostile[i], sim_chance(500));
 		snprintf(ip, sizeof ip, "198.51.100.%d", 50 + i);
 		hostile[i] = cl_new(sim.g, ip, NULL);
 		hostile_ms[i] = sim_now() + sim_below(8000);
-		hostile_say(hostile[i]);
+		hostile_say(hostile[i], &hostile_later[i],
+		    &hostile_as[i]);
 	}
 }
