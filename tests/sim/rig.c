@@ -187,8 +187,9 @@ keeper_begin(struct rig *g)
 {
 	static struct secret jwt, password, token, channel;
 	struct keeper_cfg cfg = { .jwt = &jwt, .password = &password,
-		.token = &token, .channel = &channel, .io = { file_load, file_save, file_append,
-		    file_rotate, file_remove, g }, .cost = { 10, 1, 1 } };
+		.token = &token, .channel = &channel,
+		.io = { file_load, file_save, file_append, file_rotate,
+		    file_remove, g }, .cost = { 10, 1, 1 } };
 	uint8_t seed[RNG_SEED_MIN] = { g->starts++ };
 	struct store_fault fault;
 	size_t cut;

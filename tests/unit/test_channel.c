@@ -158,21 +158,23 @@ ids_survive_a_restart(void **state)
 static void
 damaged_ids_are_not_taken(void **state)
 {
+#define ROW(id, key, seen) "{\"workstations\":[{\"id\":\"" id "\","    \
+	"\"key\":\"" key "\",\"name\":\"n\",\"seen\":" seen "}]}"
+#define HASH "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	static const char *const v[] = { "{", "{}", "[]",
-		"{\"workstations\":[{}]}",
-		"{\"workstations\":[{\"id\":\"short\",\"key\":\"AAAAAAAAAAAAAAAAAA"
-		"AAAAAAAAAAAAAAAAAAAAAAAAA\",\"name\":\"n\",\"seen\":1}]}",
-		"{\"workstations\":[{\"id\":\"long-enough-1\",\"key\":\"AAAA\","
-		"\"name\":\"n\",\"seen\":1}]}",
-		"{\"workstations\":[{\"id\":\"long-enough-1\",\"key\":\"AAAAAAAAAA"
-		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"name\":\"n\",\"seen\":-1}"
-		"]}" };
+		"{\"workstations\":[{}]}", ROW("short", HASH, "1"),
+		ROW("long-enough-1", "AAAA", "1"),
+		ROW("long-enough-1", HASH, "-1"),
+		ROW("long-enough 1", HASH, "1") };
+	static const char good[] = ROW("long-enough-1", HASH, "1");
 
 	(void)state;
 	begin_channel(1 << 20);
 	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++)
 		assert_int_equal(relay_load_channel(g.r, slice_of(v[i],
 		    strlen(v[i]))), E_SYNTAX);
+	assert_int_equal(relay_load_channel(g.r, slice_of(good,
+	    sizeof good - 1)), E_OK);
 	rig_close(&g);
 }
 

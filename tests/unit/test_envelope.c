@@ -46,8 +46,10 @@ static void
 cuts_device_id_by_every_spelling(void **state)
 {
 	static const struct { const char *in, *out; } v[] = {
-		{ "{\"device_id\":1,\"type\":2}", "{              \"type\":2}" },
-		{ "{\"type\":2,\"device_id\":1}", "{\"type\":2              }" },
+		{ "{\"device_id\":1,\"type\":2}",
+		  "{              \"type\":2}" },
+		{ "{\"type\":2,\"device_id\":1}",
+		  "{\"type\":2              }" },
 		{ "{\"type\":2 , \"device_id\" : 1 }",
 		  "{\"type\":2                   }" },
 		{ "{\"\\u0064evice\\u005Fid\":{\"a\":[1]},\"b\":2}",
@@ -80,7 +82,8 @@ finds_the_last_of_a_name(void **state)
 
 	(void)state;
 	envelope_init(&e, false);
-	assert_int_equal(envelope_feed(&e, slice_of(in, sizeof in - 1), &used), E_MORE);
+	assert_int_equal(envelope_feed(&e, slice_of(in, sizeof in - 1),
+	    &used), E_MORE);
 	assert_int_equal(envelope_end(&e), E_OK);
 	assert_int_equal(e.kind, JSON_OBJECT);
 	assert_int_equal(e.open, 1);
@@ -99,9 +102,11 @@ has_the_parsers_verdict(void **state)
 	static const char *const v[] = { "", " ", "{", "{}", "[]", "[1,]",
 		"{\"a\":1,}", "{\"a\"}", "{a:1}", "01", "-", "-0", "1.", "1.0",
 		".5", "1e", "1e+", "1E+2", "tru", "true", "truex", "nul",
-		"\"\\x\"", "\"\\u12g4\"", "\"\\u1234\"", "\"\t\"", "\"a", "[[[]]",
-		"1 2", "{} {}", "\"\\ud800\"", "[1 2]", "{\"a\":1 \"b\":2}",
-		"{\"a\":1}}", "[}", "{]", "\"\\\"", "-1e-1 ", "[0,-0.0]", "+1" };
+		"\"\\x\"", "\"\\u12g4\"", "\"\\u1234\"", "\"\t\"", "\"a",
+		"[[[]]", "1 2", "{} {}", "\"\\ud800\"", "[1 2]",
+		"{\"a\":1 \"b\":2}",
+		"{\"a\":1}}", "[}", "{]", "\"\\\"", "-1e-1 ", "[0,-0.0]",
+		"+1" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {
