@@ -176,19 +176,21 @@ static bool
 limits(struct setup_relay *s, struct conf *c)
 {
 	struct relay_cfg *cfg = &s->cfg;
-	uint64_t memory = cfg->memory_bytes;
+	uint64_t memory = cfg->memory_bytes, agents;
 
 	if (c->role == CONF_START && conf_is_set(c, C_MEMORY))
 		memory = c->v[C_MEMORY].num / 3 * 2;
 	else
 		memory = conf_num(c, C_MEMORY, memory);
-	/* The rest is the relay's; too little is told by its plan. */
+	/* The rest is the relay's; too little is told by its plan. As many
+	 * agents as without: they are cheap. */
+	agents = s->accounts ? min_u64(memory >> 22, 256) : 0;
 	s->hasher_bytes = s->accounts ? hasher_bytes(s->cost) : 0;
 	memory -= min_u64(memory, s->hasher_bytes);
 	cfg->memory_bytes = memory;
 	cfg->max_connections = num32(c, C_MAX_CONNECTIONS, 0);
 	cfg->max_per_address = num32(c, C_MAX_PER_ADDRESS, 0);
-	cfg->max_agents = num32(c, C_MAX_AGENTS, 0);
+	cfg->max_agents = num32(c, C_MAX_AGENTS, agents);
 	cfg->max_streams = num32(c, C_MAX_STREAMS, 0);
 	if (conf_is_set(c, C_MAX_CONNECTIONS) &&
 	    cfg->max_per_address > cfg->max_connections)

@@ -273,6 +273,19 @@ describe('commands', { skip: needsRelay }, () => {
 		assert.deepEqual(readdirSync(dir), []);
 	});
 
+	it('on the files end no sessions, whatever secret signed them', options, async () => {
+		const dir = folder('foreign');
+		await init(dir);
+		const env = { RELAY_TOKEN: undefined, JWT_SECRET: 'the-key-that-signs-7c1e0d55b2f94a' };
+		const relay = await relayOf(dir, { env });
+		assert.equal((await login(relay, 'anna')).status, 200);
+		await stopCleanly(relay);
+		await adit(dir, ['invite']);
+		const again = await relayOf(dir, { env });
+		assert.deepEqual((await list(dir, 'session', 'list')).map((r) => r.user), ['anna']);
+		await stopCleanly(again);
+	});
+
 	it('of root leave the files to the account that has them', asRoot, async () => {
 		const dir = folder('owner');
 		await init(dir);
