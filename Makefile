@@ -78,7 +78,7 @@ MUSL_FLAGS = $(BASE_FLAGS) $(optimise) -g -flto -fPIE -fstack-protector-strong \
 	-ffile-prefix-map=$(CURDIR)=. -isystem tools/musl -isystem $(BUILD)/musl
 MUSL_LINK = -static -nostartfiles -Wl,-pie,--no-dynamic-linker \
 	-Wl,-z,text,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code \
-	-Wl,--gc-sections -flto=auto -Wno-maybe-uninitialized \
+	-Wl,--gc-sections -flto-partition=one -Wno-maybe-uninitialized \
 	-Wl,--build-id=none
 
 SAN      = -fsanitize=address,undefined -fno-sanitize-recover=all
