@@ -19,7 +19,7 @@
 #include "net/data.h"
 #include "sim.h"
 
-enum { INODES = 512, NAMES = 16, CHANGES = 64, FDS = 8, FD_BASE = 1000,
+enum { INODES = 4096, NAMES = 16, CHANGES = 4096, FDS = 8, FD_BASE = 1000,
 	DIR_FD = 999, NAME_MAX_BYTES = 80, WRITE_MOST = 4096 };
 
 struct inode { struct dyn now, durable; bool synced; };

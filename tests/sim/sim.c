@@ -291,7 +291,7 @@ check_logins(void)
 		sim_fail("the login is forgotten: %u", status);
 	for (int i = 0; i < LOGOUTS; i++) {
 		status = sim_ask("GET /_adit/api/auth/check", sim.gone[i]);
-		if (sim.ended[i] && status < 300)
+		if ((sim.ended[i] || sim.unwritten[i]) && status < 300)
 			sim_fail("an ended login is valid again: %u", status);
 	}
 }
@@ -356,7 +356,7 @@ run(void)
 		world_close_lost(g.host, 1 + (unsigned)sim_below(10));
 		sim.planted = 1;
 	}
-	end = sim_now() + 2000 + sim_below(sim_chance(880) ? 10000 : 50000);
+	end = sim_now() + 2000 + sim_below(sim_chance(900) ? 8000 : 50000);
 	while (sim_now() < end) {
 		sim_faults_turn();
 		sim_turn();
@@ -376,6 +376,10 @@ run(void)
 	for (size_t i = 0; i < sim.nagents; i++)
 		sim_check_quiet(i);
 	check_logins();
+	if (sim_chance(300)) {
+		sim_power_cycle();
+		check_logins();
+	}
 	sim_people_end();
 	end_agents();
 	result->virtual_ms = sim_now() - begun;

@@ -100,7 +100,8 @@ struct sim {
 	struct blame away;              /* it could not be reached */
 	struct blame ahead;             /* its clock was, by more than a day */
 	char gone[LOGOUTS][2048];       /* cookies of sessions to be ended, */
-	bool ended[LOGOUTS];            /* and those that were */
+	bool ended[LOGOUTS];            /* and those that were, */
+	bool unwritten[LOGOUTS];        /* which the disk did not take yet */
 	struct exch exchs[EXCH_MAX];
 	unsigned nexchs, done, errors;
 	bool calm;                      /* no new exchanges */
@@ -148,6 +149,8 @@ void sim_faults_plan(void);
 void sim_faults_turn(void);
 void sim_faults_heal(bool all);
 bool sim_has_fault(enum fault f);
+/* The relay's machine loses power and starts again. */
+void sim_power_cycle(void);
 /* Until when nobody reaches the relay; 0: it can be reached. */
 uint64_t sim_fate_ms(void);
 /* The relay is suspended, or was a moment ago; is about to stop. */

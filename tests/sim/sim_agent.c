@@ -205,6 +205,13 @@ under(struct sim_agent *a)
 	return world_io(a->host);
 }
 
+/* Are its tunnels taken apart into frames? */
+static bool
+filters(const struct sim_agent *a)
+{
+	return a->proxied || sim.plant != PLANT_NONE;
+}
+
 static struct filter *
 filter_of(struct sim_agent *a, int fd)
 {
@@ -299,8 +306,7 @@ wrap_connect(void *ctx, const struct addr *to, struct slice path)
 		a->tap.n = 0;
 		a->dialled_ms = sim_now();
 	}
-	if (fd >= 0 && to->port == RELAY_PORT &&
-	    (a->proxied || sim.plant != PLANT_NONE)) {
+	if (fd >= 0 && to->port == RELAY_PORT && filters(a)) {
 		struct filter *f = filter_of(a, fd);
 
 		assert(f == NULL);
@@ -401,7 +407,7 @@ on_step(void *arg, const struct io *io)
 	struct sim_agent *a = arg;
 	uint64_t due;
 
-	for (int fd = 0; fd < FILTERS; fd++) {
+	for (int fd = 0; filters(a) && fd < FILTERS; fd++) {
 		if (a->filters[fd].on && a->filters[fd].out.out.n > 0)
 			way_flush(a, &a->filters[fd].out, fd);
 	}

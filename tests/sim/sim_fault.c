@@ -46,7 +46,7 @@ static struct lasting lasting;
 static uint64_t woke_ms;                /* the relay, the last time */
 static unsigned storm[AGENTS];          /* cuts to come */
 static unsigned mask;                   /* kinds of faults in this seed */
-static uint64_t next_fault_ms, every_ms;
+static uint64_t next_fault_ms, every_ms, tick_ms;
 static bool tried_out;                  /* the last of those to be ended */
 
 /* ---- the relay ---- */
@@ -68,6 +68,7 @@ relay_dies(bool power)
 	struct slice s;
 
 	rig_kill(sim.g);
+	memset(sim.unwritten, 0, sizeof sim.unwritten);
 	if (power)
 		disk_after_power_loss();
 	disk_lose_power(0);
@@ -134,6 +135,7 @@ stop_turn(void)
 			sim_agent_hinder(sim.agents[i], sim_now(), true);
 		blame(&sim.relay, sim_now());
 		rig_kill(sim.g);
+		memset(sim.unwritten, 0, sizeof sim.unwritten);
 		disk_lose_power(0);
 		lasting.stop_ms = 0;
 		lasting.relay_ms = sim_now() + 1 + sim_below(2000);
@@ -224,6 +226,8 @@ log_out(void)
 		disk_lose_power(1 + (unsigned)sim_below(12));
 	status = sim_ask("POST /_adit/api/auth/logout", sim.gone[next]);
 	sim.ended[next] = status >= 200 && status < 400;
+	/* It could not be written: it will be, if the process lives so long. */
+	sim.unwritten[next] = status == 500;
 	sim_note("logout %d: %u", next, status);
 	next++;
 }
@@ -555,6 +559,11 @@ heal_relay(uint64_t now)
 
 	if (disk_is_off())
 		relay_dies(true);
+	if (sim.g->r != NULL && !sim_relay_sleeps() && tick_ms <= sim_now()) {
+		tick_ms = sim_now() + 1000;
+		keeper_tick(sim.g->keeper,
+		    world_io(sim.g->host)->wall_ms / 1000);
+	}
 	stop_turn();
 	if (l->relay_pause_ms > 0 && l->relay_pause_ms <= now)
 		relay_wakes();
@@ -598,6 +607,15 @@ sim_faults_heal(bool all)
 	heal_relay(now);
 	for (size_t i = 0; i < sim.nagents && all; i++)
 		sim_agent_peace(sim.agents[i]);
+}
+
+void
+sim_power_cycle(void)
+{
+	rig_kill(sim.g);
+	disk_after_power_loss();
+	rig_again(sim.g);
+	world_run(sim.w, 1000);
 }
 
 void

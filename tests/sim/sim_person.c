@@ -12,7 +12,7 @@
 #include "codec/frame.h"
 #include "rig.h"
 
-enum { BODY_MOST = 200 * 1024, WS_AHEAD = 30000, IDLE_MS = 20000,
+enum { BODY_MOST = 160 * 1024, WS_AHEAD = 30000, IDLE_MS = 20000,
 	CONNECT_MS = 20000 };
 
 struct person {
