@@ -6,6 +6,7 @@
 #	make install            DESTDIR and PREFIX as usual
 #	make sim SEEDS=1000     relay and agents in a virtual world of faults
 #	make fuzz T=60          each fuzz target for T seconds
+#	make test-workstation   the channel with the real workstation from npm
 #	make bench              measure against nginx and a direct connection
 #	make wire               what a cut of the tunnel costs
 #	make debug              build/asan/adit: glibc, sanitizers, symbols
@@ -419,11 +420,16 @@ e2e-kqueue:
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/kqueue/adit) \
 	    timeout $(E2E_TIMEOUT) node --test e2e/hard-root.test.mjs
 
+# The real workstation of the channel, from npm: minutes to install.
+test-workstation: $(BUILD)/adit
+	@BUILD='$(BUILD)' tests/workstation/run
+
 run:
 	@APP='$(APP)' PORT='$(PORT)' BUILD='$(BUILD)' tools/run
 
 bench: $(BUILD)/adit
 	tests/bench/run
+	tests/bench/channel.mjs
 
 wire: $(BUILD)/adit
 	@cd tests && ADIT_BIN=$(abspath $(BUILD)/adit) node wire/bench.mjs
@@ -438,6 +444,6 @@ clean:
 
 .PHONY: FORCE unit sim sim-short sim-plants kqueue clang fuzz fuzz-short test test-deps \
 	test-programs tidy check-binary cross cross-arm64 cross-armhf repro e2e \
-	e2e-kqueue run bench wire debug install clean
+	e2e-kqueue test-workstation run bench wire debug install clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -238,6 +238,25 @@ describe('the channel forwards', () => {
 	});
 });
 
+test('the vectors', async () => {
+	const vectors = JSON.parse(readFileSync(new URL('../vectors/channel/messages.json', import.meta.url)));
+	const w = await workstation(relay);
+	const c = await client(relay, w, { device: 'one' });
+	for (const [list, from, to] of [[vectors.up, c, w], [vectors.down, w, c]])
+		for (const { why, in: said, out } of list) {
+			from.say(said);
+			if (out === null) {
+				await from.heard();
+				assert.deepEqual(await to.heard(), [], why);
+			} else {
+				assert.equal(await to.raw(), out, why);
+			}
+		}
+	for (const { in: said, out } of vectors.error)
+		assert.deepEqual(await c.ask(said), { type: 'error', payload: { code: out[0], message: out[1] } }, said);
+	await Promise.all([w.close(), c.close()]);
+});
+
 describe('presence', () => {
 	test('offline once and online once, also when the older socket closes later', async () => {
 		const w = await workstation(relay);
