@@ -371,7 +371,9 @@ const struct conf_row conf_rows[] = {
 	    .flag = "memory", .key = "memory", .arg = "SIZE",
 	    .min = 4 * MIB, .max = 64 * 1024 * MIB, .dflt = "48MiB",
 	    .dflt_agent = "24MiB",
-	    .help = "everything together: connections, streams, buffers" },
+	    .help = "everything together: connections, streams, buffers, "
+	    "passwords. With accounts and the channel the default is "
+	    "64MiB" },
 	COUNT_ROW(C_MAX_CONNECTIONS, "max-connections", "max_connections",
 	    CONF_RELAYS, 1 << 20, "from --memory",
 	    "connections of people and programs at once"),

@@ -178,6 +178,9 @@ limits(struct setup_relay *s, struct conf *c)
 	struct relay_cfg *cfg = &s->cfg;
 	uint64_t memory = cfg->memory_bytes, agents;
 
+	/* A message of the channel is held whole, beside passwords. */
+	if (s->accounts && conf_is_set(c, C_CHANNEL_KEY))
+		memory = (uint64_t)64 << 20;
 	if (c->role == CONF_START && conf_is_set(c, C_MEMORY))
 		memory = c->v[C_MEMORY].num / 3 * 2;
 	else

@@ -19,6 +19,7 @@ enum {
 	API_ENTERS = 4,         /* who succeeds is logged in */
 	API_UNSHARED = 8,       /* not where an app shares the site */
 	API_SETUP = 16,         /* while there is no account */
+	API_OWN = 32,           /* where an app shares the site: of one's own */
 	API_MEMBERS = 16,       /* of a body, at most */
 	API_CURSOR = 64,        /* of `after`, bytes */
 };
@@ -43,7 +44,7 @@ static const struct api_row {
 	{ SL_INIT("tokens.new"), API_UNSHARED },
 	{ SL_INIT("tokens.revoke"), API_UNSHARED },
 	{ SL_INIT("sessions.list"), API_GET },
-	{ SL_INIT("sessions.revoke"), 0 },
+	{ SL_INIT("sessions.revoke"), API_OWN },
 	{ SL_INIT("access.list"), API_GET },
 	{ SL_INIT("access.set"), API_UNSHARED },
 	{ SL_INIT("audit.list"), API_GET },
@@ -123,7 +124,7 @@ put_query(struct json_out *o, struct slice query)
 /* Fill the question. False: it is malformed, or too long. */
 static bool
 put_question(struct ask *q, const struct http_head *h,
-    const struct api_row *row, struct slice body)
+    const struct api_row *row, bool shared, struct slice body)
 {
 	struct buf text = BUF_ON(q->text);
 	struct json_out o = json_out_on(&text);
@@ -133,6 +134,8 @@ put_question(struct ask *q, const struct http_head *h,
 	if (!((row->flags & API_GET) != 0 ?
 	    put_query(&o, url_query(h->target)) : put_body(&o, body)))
 		return false;
+	if ((row->flags & API_OWN) != 0 && shared)
+		json_pair_bool(&o, SL("all"), false);
 	json_object_end(&o);
 	q->text_n = (uint16_t)text.n;
 	return buf_ok(&text);
@@ -254,7 +257,8 @@ api_request(struct client *c, const struct http_head *h, struct slice path,
 		}
 		by = auth_proof(h, &r->site);
 	}
-	if (by.n > sizeof q.by || !put_question(&q, h, row, body)) {
+	if (by.n > sizeof q.by || !put_question(&q, h, row,
+	    r->site.kind == SITE_SHARED, body)) {
 		reply_error(c, h, 400, SL("Malformed, or too long"), SL(""));
 	} else {
 		memcpy(q.by, by.n > 0 ? by.p : q.by, by.n);

@@ -774,8 +774,9 @@ client_patience(const struct client *c)
 		return LINGER_MS;
 	case CLIENT_HEAD:
 	case CLIENT_BODY:
-	case CLIENT_ASK:
 		return cfg->head_ms;
+	case CLIENT_ASK:
+		return ASK_MS;
 	case CLIENT_WAIT:
 		return c->wait_until_ms - min_u64(c->wait_until_ms,
 		    c->r->io->now_ms);

@@ -66,6 +66,8 @@ enum {
 	ORPHAN_MS = 10 * 1000,          /* for an app to close after END */
 	LINGER_MS = 2000,               /* for a client to read the end */
 	LINGER_BYTES = 4 << 20,
+	ASK_MS = 60 * 1000,             /* for the keeper: nine passwords, on
+	                                 * a small machine */
 	AGENT_WAIT_MS = 6000,           /* a request, for its agent to resume:
 	                                 * an outage of 3 s, and the 2 s that
 	                                 * two dials are apart */

@@ -251,7 +251,8 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *   tokens.revoke    admin    id ->
  *   sessions.list    any      after? all? (admin) -> rows: id user device from
  *                                 since seen expires mine current
- *   sessions.revoke  any      id (of another's: admin) ->
+ *   sessions.revoke  any      id all? -> (of another's: admin, unless all is
+ *                                 false)
  *   access.list      admin    after? -> rows: app people
  *   access.set       admin    app people (names, or null: everyone) ->
  *   audit.list       admin    after? -> rows: n t who from what on note

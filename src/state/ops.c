@@ -262,6 +262,7 @@ static unsigned
 op_sessions_revoke(struct op *p)
 {
 	struct keeper *k = p->k;
+	bool own = p->v[F_ALL].kind != JSON_NONE && !p->all;
 
 	for (size_t i = 0; i < SESSIONS_MAX; i++) {
 		struct session_row *s = &k->sessions.rows[i];
@@ -274,7 +275,7 @@ op_sessions_revoke(struct op *p)
 		if (!s->used || !slice_eq(p->s[F_ID],
 		    slice_of(area, SESSION_ID_CHARS)))
 			continue;
-		if (p->role != ROLE_ADMIN && (p->session == NULL ||
+		if ((p->role != ROLE_ADMIN || own) && (p->session == NULL ||
 		    p->session->serial != s->serial))
 			break;
 		change_begin(k, CHANGE_SESSIONS);
@@ -463,7 +464,8 @@ static const struct {
 	{ SL_INIT("tokens.revoke"), ADMIN, BIT(F_ID), 0, op_tokens_revoke },
 	{ SL_INIT("sessions.list"), ANY, 0, BIT(F_AFTER) | BIT(F_ALL),
 	    op_sessions },
-	{ SL_INIT("sessions.revoke"), ANY, BIT(F_ID), 0, op_sessions_revoke },
+	{ SL_INIT("sessions.revoke"), ANY, BIT(F_ID), BIT(F_ALL),
+	    op_sessions_revoke },
 	{ SL_INIT("access.list"), ADMIN, 0, BIT(F_AFTER), op_access },
 	{ SL_INIT("access.set"), ADMIN, BIT(F_APP) | BIT(F_PEOPLE), 0,
 	    op_access_set },

@@ -1010,6 +1010,10 @@ everybody_sees_and_ends_their_own_sessions(void **state)
 	assert_int_equal(session(&other), E_AUTH);
 	memcpy(id, ben.jti, SESSION_ID_CHARS);
 	snprintf(json, sizeof json,
+	    "{\"op\":\"sessions.revoke\",\"all\":false,\"id\":\"%s\"}", id);
+	assert_int_equal(op(&anna, json), 404);
+	assert_int_equal(session(&ben), E_OK);
+	snprintf(json, sizeof json,
 	    "{\"op\":\"sessions.revoke\",\"id\":\"%s\"}", id);
 	assert_int_equal(op(&anna, json), 200);
 	assert_int_equal(session(&ben), E_AUTH);

@@ -647,6 +647,11 @@ a_shared_site_changes_no_rights(void **state)
 	}
 	assert_int_equal(get(c, "/_adit/api/people", ann), 200);
 	assert_int_equal(fake.ops, 4);
+	/* Of one's own, whatever is asked for. */
+	assert_int_equal(op_post(c, "/_adit/api/sessions/revoke", ann,
+	    "{\"id\":\"x\"}"), 200);
+	assert_string_equal(fake.op,
+	    "{\"op\":\"sessions.revoke\",\"id\":\"x\",\"all\":false}");
 	/* Their short names are the app's there. */
 	cl_put(c, "GET /api/people HTTP/1.1\r\n" HOST);
 	cl_put(c, ann);

@@ -193,7 +193,7 @@ framing_of_requests(void **state)
 static void
 who_the_client_is(void **state)
 {
-	struct session who = { .ok = true };
+	struct session who = { .ok = true, .role = ROLE_ADMIN };
 	struct site site = { .host = SL("[2001:db8::1]:4000"), .secure = true,
 		.client = { .family = ADDR_V6, .ip = { 0x20, 1, 0xd, 0xb8,
 		[15] = 9 } } };
