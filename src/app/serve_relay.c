@@ -387,6 +387,7 @@ serve_relay_hello(struct serve *s)
 	    log_u("reserved_mib", p->bytes >> 20),
 	    log_u("connections", p->connections), log_u("agents", p->agents),
 	    log_u("streams", p->streams), log_u("blocks", p->blocks),
+	    log_u("channel_blocks", p->channel_blocks),
 	    log_u("heads", p->heads_small), log_u("long_heads",
 	    p->heads_large), log_u("tls", p->tls),
 	    log_u("tls_mib", p->tls_bytes >> 20));

@@ -108,7 +108,7 @@ channel_step(struct relay *r)
 		ch->freed = false;
 		sock_wake(r);
 	}
-	if (ch->changed)
+	if (ch->changed && !r->held)
 		ids_save(r);
 	return ch->watch_ms;
 }

@@ -90,6 +90,21 @@ sock_doom(struct channel_sock *s)
 	client_mark(s->c);
 }
 
+/*
+ * One queue may not have all the messages. A client's has a bound in bytes; a
+ * workstation's is as long as there is room for what its clients send, who are
+ * not read when there is none.
+ */
+static bool
+queue_full(const struct channel_sock *s, const struct channel_msg *m)
+{
+	const struct relay *r = s->c->r;
+
+	return s->q.n >= QUEUE_MAX || s->q.n >= r->channel->msgs.cap / 2 ||
+	    (s->role != CH_STATION && s->q.n > 0 && s->q.bytes + msg_size(m) >
+	    QUEUE_SLACK + r->cfg->channel_message_max);
+}
+
 bool
 sock_send(struct channel_sock *s, struct channel_msg *m)
 {
@@ -97,8 +112,7 @@ sock_send(struct channel_sock *s, struct channel_msg *m)
 
 	if (s->ending || s->doomed)
 		return false;
-	if ((s->q.n > 0 && s->q.bytes + msg_size(m) > QUEUE_SLACK +
-	    r->cfg->channel_message_max) || s->q.n == QUEUE_MAX) {
+	if (queue_full(s, m)) {
 		sock_doom(s);
 		return false;
 	}
