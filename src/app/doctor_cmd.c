@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "app/fetch.h"
-#include "app/help.h"
 #include "app/out.h"
 #include "codec/date.h"
 #include "codec/json.h"
@@ -295,24 +294,13 @@ doctor_cmd(const struct cmd *cmd)
 {
 	struct doctor *d = &doctor;
 	struct conf *c = &d->conf;
-	int code;
+	int code = fetch_open(&d->fetch, c, CONF_DOCTOR, cmd);
 
-	conf_init(c, CONF_DOCTOR);
-	if (!conf_flags(c, cmd->argc, cmd->argv) ||
-	    (!conf_is_set(c, C_HELP) && !conf_env(c, cmd->envp))) {
-		out_error(buf_slice(&c->error));
-		return EXIT_USAGE;
-	}
-	if (conf_is_set(c, C_HELP)) {
-		help_print(CONF_DOCTOR);
-		return EXIT_STOPPED;
-	}
+	if (code != EXIT_GO_ON)
+		return code;
 	d->out = BUF_ON(d->area);
 	d->json = conf_is_set(c, C_JSON);
 	d->rows = json_out_on(&d->out);
-	code = fetch_open(&d->fetch, c, cmd);
-	if (code != EXIT_GO_ON)
-		return code;
 	if (d->json)
 		json_array(&d->rows);
 	examine(d);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "app/help.h"
 #include "app/out.h"
 #include "app/setup.h"
 #include "base/num.h"
@@ -253,22 +254,39 @@ trust_relay(struct fetch *f, struct conf *c)
 	    f->trust.why);
 }
 
-int
-fetch_open(struct fetch *f, struct conf *c, const struct cmd *cmd)
+static int
+settings(struct conf *c, enum conf_role role, const struct cmd *cmd)
 {
+	conf_init(c, role);
+	if (!conf_flags(c, cmd->argc, cmd->argv) ||
+	    (!conf_is_set(c, C_HELP) && !conf_env(c, cmd->envp))) {
+		out_error(buf_slice(&c->error));
+		return EXIT_USAGE;
+	}
+	if (!conf_is_set(c, C_HELP))
+		return EXIT_GO_ON;
+	help_print(role);
+	return EXIT_STOPPED;
+}
+
+int
+fetch_open(struct fetch *f, struct conf *c, enum conf_role role,
+    const struct cmd *cmd)
+{
+	int code = settings(c, role, cmd);
 	struct resolve_cfg names = { .workers = 1, .argv = cmd->title };
 	struct kernel_cfg cfg = { .fds_max = KERNEL_FDS_OWN + 8,
 		.resolver = &f->resolver, .tls_out_bytes = TLS_OUT_BYTES,
 		.tls_trust = &f->trust.tls };
 
+	if (code != EXIT_GO_ON)
+		return code;
 	(void)value_relay(&f->to, conf_text(c, C_RELAY,
 	    SL("http://127.0.0.1:4000")));
-	if (f->to.secure) {
-		int code = trust_relay(f, c);
-
-		if (code != EXIT_GO_ON)
-			return code;
-	}
+	if (f->to.secure)
+		code = trust_relay(f, c);
+	if (code != EXIT_GO_ON)
+		return code;
 	cfg.tls_max = f->to.secure ? 1 : 0;
 	if (!resolver_open(&f->resolver, &names) ||
 	    !net_reserve(&f->arena, kernel_bytes(&cfg)) ||

@@ -55,11 +55,13 @@ struct fetch {
 };
 
 /*
- * fetch_open: where to (C_RELAY of c, or this machine's relay), whom to trust
- * (C_PIN, C_CA), and the world to do it in. EXIT_GO_ON, or the exit code after
- * it has told the person why.
+ * fetch_open: read the command's settings into *c, or print its help; then
+ * where to (C_RELAY, or this machine's relay), whom to trust (C_PIN, C_CA), and
+ * the world to do it in. EXIT_GO_ON, or the exit code after it has told the
+ * person why.
  */
-int fetch_open(struct fetch *f, struct conf *c, const struct cmd *cmd);
+int fetch_open(struct fetch *f, struct conf *c, enum conf_role role,
+    const struct cmd *cmd);
 void fetch_close(struct fetch *f);
 
 /*

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "app/fetch.h"
-#include "app/help.h"
 #include "app/out.h"
 #include "codec/json.h"
 
@@ -121,19 +120,8 @@ status_cmd(const struct cmd *cmd)
 {
 	struct status *s = &status;
 	struct conf *c = &s->conf;
-	int code;
+	int code = fetch_open(&s->fetch, c, CONF_STATUS, cmd);
 
-	conf_init(c, CONF_STATUS);
-	if (!conf_flags(c, cmd->argc, cmd->argv) ||
-	    (!conf_is_set(c, C_HELP) && !conf_env(c, cmd->envp))) {
-		out_error(buf_slice(&c->error));
-		return EXIT_USAGE;
-	}
-	if (conf_is_set(c, C_HELP)) {
-		help_print(CONF_STATUS);
-		return EXIT_STOPPED;
-	}
-	code = fetch_open(&s->fetch, c, cmd);
 	if (code != EXIT_GO_ON)
 		return code;
 	fetch_get(&s->fetch, SL("/api/relay/status"),
