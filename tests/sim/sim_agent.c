@@ -724,6 +724,8 @@ check_service(struct sim_agent *a)
 	    sim.relay.ms);
 	uint64_t wait = 5000 + 12000;
 
+	if (sim_fate_ms() > 0)
+		return;
 	if (a->hinder_ms > 0)
 		from = max_u64(from, max_u64(a->cut_ms, a->hinder_until_ms));
 	if (from >= a->outage_ms + 25000)
