@@ -692,9 +692,9 @@ hinder_turn(struct sim_agent *a)
 	}
 	until = max_u64(max_u64(a->hinder_until_ms, sim_fate_ms()),
 	    a->hinder_ms + NOTICE_MS);
-	from = max_u64(max_u64(until, a->cut_ms + NOTICE_MS),
+	from = max_u64(max_u64(until, a->cut_ms),
 	    max_u64(a->healed_ms, sim.relay.ms));
-	if (from + RECOVER_MS < sim_now() && is_parked(a))
+	if (from + NOTICE_MS + RECOVER_MS < sim_now() && is_parked(a))
 		sim_fail("%s is not resumed", a->name);
 	if (until + RECOVER_MS > a->hinder_ms + sim.grace_ms)
 		a->expired_ms = sim_now();

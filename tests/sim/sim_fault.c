@@ -598,8 +598,10 @@ sim_faults_heal(bool all)
 		l->save_ms = 0;
 		disk_fill(false);
 	}
-	if (all)
+	if (all) {
 		world_wall(sim.g->host, WALL_MS + sim_now());
+		disk_lose_power(0);
+	}
 	if (sim_clock_ahead()) {
 		blame(&sim.relay, sim_now());
 		blame(&sim.ahead, sim_now());
