@@ -1,5 +1,5 @@
 /*
- * Envelopes: what of a JSON message its carrier has to know. PROTOCOL.md 17.
+ * Envelopes: what of a JSON message its carrier has to know. PROTOCOL.md 18.
  *
  * A message of the channel is one JSON object of which the relay looks at a few
  * top-level members and passes on the rest as it is. The scanner checks the

@@ -1,6 +1,6 @@
 /*
  * The channel's inside: JSON messages between workstations and clients. For
- * the relay's files only. PROTOCOL.md 17.
+ * the relay's files only. PROTOCOL.md 18.
  *
  *   channel.c        its memory, its turn, its end
  *   channel_ids.c    who owns which tunnel_id, and the file that keeps it
@@ -70,7 +70,7 @@ struct channel_msg {
 	uint64_t wall_ms;       /* when it was whole */
 	uint16_t head_n;
 	bool secret;            /* keys are in it */
-	bool not_json;          /* PROTOCOL.md 17: a payload may be anything */
+	bool not_json;          /* PROTOCOL.md 18: a payload may be anything */
 	struct utf8 utf8;       /* of a request's body, and who sent it */
 	uint64_t address;
 	uint8_t head[MESSAGE_HEAD];     /* goes out before it */

@@ -857,6 +857,10 @@ client_expire(struct client *c)
 		c->keep = c->body_done = false;
 		reply_error(c, &none, 408, SL("The request took too long"),
 		    SL(""));
+	} else if (c->state == CLIENT_ASK) {
+		c->keep = c->body_done = false;
+		reply_error(c, &none, 503, SL("The relay is busy"),
+		    SL("Retry-After: 2\r\n"));
 	} else if (c->state == CLIENT_PROXY && c->s != NULL &&
 	    c->s->resp == RESP_HEAD && c->out.n == 0 &&
 	    (c->body_done || c->rd)) {

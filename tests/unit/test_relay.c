@@ -1168,9 +1168,10 @@ a_slow_keeper_does_not_hold_a_client_for_ever(void **state)
 	c = cl_new(&g, C2, NULL);
 	g.keeper_deaf = true;
 	cl_put(c, "GET /x HTTP/1.1\r\n" HOST "Cookie: adit=unknown\r\n\r\n");
-	rig_run(&g, 9000);
+	rig_run(&g, 59000);
 	assert_false(c->eof);
 	rig_run(&g, 2000);
+	assert_int_equal(cl_take(c, false), 503);
 	assert_true(c->eof);
 	g.keeper_deaf = false;
 	g.keeper_full = true;
