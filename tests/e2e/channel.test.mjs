@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { ADIT, cleanEnv, restartRelay, run, shutDown, stopCleanly, tempDir } from './harness.mjs';
+import { App } from './app.mjs';
+import { ADIT, cleanEnv, login, restartRelay, run, shutDown, startAgent, stopCleanly, tempDir } from './harness.mjs';
 import { request } from './http.mjs';
 import { wsClient } from './ws-client.mjs';
 import { Talker, client, get, post, secret, startChannel, who, workstation } from './channel-rig.mjs';
@@ -18,6 +19,13 @@ before(async () => {
 after(shutDown);
 
 const code = (message) => message.payload.code;
+
+// A command with the relay's data, while it runs: what it says.
+async function adit(own, ...args) {
+	const { code: status, stdout, stderr } = await run(ADIT, args, { cwd: own.dir, env: cleanEnv() });
+	assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
+	return stdout.toString().trimEnd();
+}
 
 describe('the channel registers workstations', () => {
 	test('a new one gets an id of 12 characters and the URL to come to', async () => {
@@ -69,6 +77,27 @@ describe('the channel registers workstations', () => {
 		const none = await s.ask({ type: 'workstation.register' });
 		assert.deepEqual(none.payload.details.fieldErrors.payload, ['Required', 'Required', 'Required']);
 		await s.close();
+	});
+
+	test('a workstation\'s own key is as good as the shared one, until it is revoked', async () => {
+		const own = await startChannel({ name: 'relay-own-key' });
+		const data = ['--data', join(own.dir, 'data')];
+		const key = await adit(own, 'token', 'add', '--channel', 'desk', ...data);
+		const shared = await workstation(own);
+		const desk = await workstation(own, { key });
+		assert.equal(desk.answer.type, 'workstation.registered');
+		const c = await client(own, desk);
+		const tokens = JSON.parse(await adit(own, 'token', 'list', '--json', ...data));
+		assert.deepEqual(tokens.map((t) => [t.kind, t.name]), [['channel', 'desk']]);
+		await adit(own, 'token', 'revoke', tokens[0].id, ...data);
+		assert.deepEqual(await desk.ended(), { code: 1008, reason: 'The key was removed' });
+		assert.equal((await c.hear()).type, 'connection.workstation_offline');
+		assert.equal(code((await workstation(own, { key, id: desk.id, authKey: desk.authKey })).answer), 'INVALID_API_KEY');
+		assert.deepEqual(await shared.heard(), []);
+		const back = await workstation(own, { id: desk.id, authKey: desk.authKey });
+		assert.equal(back.answer.payload.restored, true);
+		await stopCleanly(own);
+		assert.ok(!own.proc.lines.join('\n').includes(key), 'the key is not in the log');
 	});
 
 	test('a second registration on a socket leaves the first id', async () => {
@@ -319,6 +348,72 @@ describe('the relay around the channel', () => {
 		const later = JSON.parse((await request(own.origin, '/health')).body.toString());
 		assert.equal(later.connections.workstations, 0);
 		await stopCleanly(own);
+	});
+
+	test('the status tells who is here and who was, to those who may know', async () => {
+		for (const open of [false, true]) {
+			const own = await startChannel({ name: `relay-status-${open}`, noPassword: open, args: open ? ['--no-login'] : [] });
+			const here = await workstation(own, { name: 'here' });
+			const gone = await workstation(own, { name: 'gone' });
+			const c = await client(own, here);
+			for (let i = 0; i < 3; i++)
+				here.say({ type: 'news' });
+			c.say({ type: 'x' });
+			await here.until('x');
+			await c.until('news');
+			assert.equal((await get(own, 'state', who(here, 'watch'))).status, 200);
+			await gone.close();
+			const headers = open ? {} : (await login(own.origin, own.secrets.password)).headers(own.origin);
+			const status = JSON.parse((await request(own.origin, '/api/relay/status', { headers })).body.toString());
+			assert.equal(status.wsPath, '/ws');
+			const times = status.workstations.map((row) => Math.abs(row.seen - Date.now() / 1000) < 60);
+			assert.deepEqual(times, [true, true]);
+			assert.deepEqual(status.workstations.map(({ seen: _, ...row }) => row), [
+				{ name: 'here', tunnelId: here.id, online: true, clients: 1, watches: 1, messagesIn: 3, messagesOut: 1 },
+				{ name: 'gone', tunnelId: gone.id, online: false, clients: 0, watches: 0, messagesIn: 0, messagesOut: 0 },
+			]);
+			const text = await adit(own, 'status', '--relay', own.origin);
+			const rows = 'workstation here\n  clients  1\n  polling  1\n(offline)   gone';
+			assert.equal(text.includes(rows), open, text);
+			assert.equal(/here|gone/.test(text), open, text);
+			await stopCleanly(own);
+		}
+	});
+
+	test('an app at the root has the channel\'s paths only while the channel is off', async () => {
+		const app = await App.start();
+		const body = (req, res) => res.end('the app');
+		for (const path of ['/ws', '/wsx', '/api/v1/watch', '/api/v1/watch/state'])
+			app.handlers.set(path, body);
+		let echoed = '';
+		app.upgrades.set('/ws', (req, socket) => {
+			echoed = req.url;
+			socket.end('HTTP/1.1 418 The app\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+		});
+		for (const on of [true, false]) {
+			const own = await startChannel({ name: `relay-root-${on}`, args: ['--root', 'web'],
+				env: on ? {} : { TUNNEL_REGISTRATION_API_KEY: '' } });
+			await startAgent({ relay: own, apps: `web=127.0.0.1:${app.port}` });
+			const headers = (await login(own.origin, own.secrets.password)).headers(own.origin);
+			for (const [path, kept] of [['/ws', 404], ['/api/v1/watch/state', 400], ['/wsx', 200], ['/api/v1/watch', 200]]) {
+				const got = await request(own.origin, path, { headers });
+				assert.equal(got.status, on ? kept : 200, `${path} while the channel is ${on ? 'on' : 'off'}`);
+				assert.equal(got.body.toString() === 'the app', got.status === 200, path);
+			}
+			const dial = wsClient(own.ws, undefined, { headers });
+			if (on) {
+				const s = new Talker(await dial.opened());
+				assert.equal(code(await s.ask({ type: 'x' })), 'INVALID_PAYLOAD');
+				await s.close();
+				assert.equal((await workstation(own)).answer.type, 'workstation.registered');
+				assert.equal(echoed, '');
+				assert.ok(!app.saw('/ws?') && !app.seen.includes('GET /ws'));
+			} else {
+				await assert.rejects(dial.opened(), /418/);
+				assert.equal(echoed, '/ws');
+			}
+			await stopCleanly(own);
+		}
 	});
 
 	test('off without a key', async () => {
