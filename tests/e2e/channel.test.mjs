@@ -57,6 +57,14 @@ describe('the channel registers workstations', () => {
 		await Promise.all([w.close(), thief.close(), c.close()]);
 	});
 
+	test('a workstation that changed its auth_key is there under it at once, and the old one opens nothing of it', async () => {
+		const old = await workstation(relay);
+		const now = await workstation(relay, { id: old.id });
+		assert.equal((await client(relay, now)).answer.type, 'connected');
+		assert.equal(code((await client(relay, { id: now.id, authKey: old.authKey })).answer), 'INVALID_AUTH_KEY');
+		await Promise.all([old.close(), now.close()]);
+	});
+
 	test('an id from another relay is accepted, if it is one', async () => {
 		const id = `x-${secret().slice(0, 10)}`;
 		const w = await workstation(relay, { id });
@@ -177,7 +185,7 @@ describe('the channel forwards', () => {
 		other = await client(relay, w, { device: 'dev-2' });
 	});
 
-	test('upward with the device_id of the socket, however it was spelled', async () => {
+	test('upward with the device_id of the socket, however it was spelled, and else unchanged', async () => {
 		for (const [said, want] of [
 			['{"type":"a","n":1.0,"big":12345678901234567890}', '"type":"a","n":1.0,"big":12345678901234567890}'],
 			['{"device_id":"dev-2","type":"a"}', '"type":"a"}'],
@@ -253,6 +261,14 @@ describe('the channel forwards', () => {
 		w2.say({ type: 'only-two' });
 		assert.deepEqual(await c.heard(), []);
 		await Promise.all([w2.close(), c2.close()]);
+	});
+
+	test('the workstation is told of a device that leaves, however it does', async () => {
+		for (const leave of [(ws) => ws.close(), (ws) => ws.terminate()]) {
+			const one = await client(relay, w);
+			leave(one.ws);
+			assert.deepEqual((await w.until('client.disconnected')).payload, { device_id: one.device, tunnel_id: w.id });
+		}
 	});
 
 	test('the newest socket has the device, whatever becomes of the older one', async () => {
@@ -413,6 +429,33 @@ describe('the relay around the channel', () => {
 				assert.equal(echoed, '/ws');
 			}
 			await stopCleanly(own);
+		}
+	});
+
+	test('messages are not logged, and no key is, at any level', async () => {
+		for (const level of ['info', 'trace']) {
+			const own = await startChannel({ name: `relay-${level}`, args: ['--log-level', level] });
+			const w = await workstation(own);
+			const c = await client(own, w);
+			const wrong = secret();
+			await client(own, { id: w.id, authKey: wrong });
+			const before = own.proc.lines.length;
+			for (let i = 0; i < 50; i++) {
+				c.say({ type: 'up', text: 'a message of mine' });
+				w.say({ type: 'down', text: 'a message of mine' });
+			}
+			await w.heard();
+			await c.heard();
+			for (let i = 0; i < 5; i++)
+				await get(own, 'messages', who(w, 'watch'));
+			await get(own, 'messages', { ...who(w, 'watch'), auth_key: wrong });
+			await post(own, 'command', { ...who(w, 'watch'), message: { type: 'x' } });
+			await stopCleanly(own);
+			const log = own.proc.lines.join('\n');
+			for (const hidden of [w.authKey, wrong, own.key, 'a message of mine'])
+				assert.ok(!log.includes(hidden), `${hidden} at level ${level}`);
+			if (level === 'info')
+				assert.ok(own.proc.lines.length - before < 50, log);
 		}
 	});
 

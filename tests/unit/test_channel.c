@@ -178,6 +178,123 @@ damaged_ids_are_not_taken(void **state)
 	rig_close(&g);
 }
 
+/* All ids but one; the one with the number `oldest` is away longest, then the
+ * next ones. */
+static void
+load_ids(unsigned oldest)
+{
+	static uint8_t text[STATIONS_MAX * 128];
+	struct buf b = BUF_ON(text);
+	unsigned n = STATIONS_MAX - 1;
+
+	buf_lit(&b, "{\"workstations\":[");
+	for (unsigned i = 0; i < n; i++) {
+		char row[128];
+		int k = snprintf(row, sizeof row, "%s{\"id\":\"long-enough-"
+		    "%03u\",\"key\":\"" HASH "\",\"name\":\"n\","
+		    "\"seen\":%u}", i > 0 ? "," : "", i,
+		    1000 + (i + n - oldest) % n);
+
+		buf_put(&b, slice_of(row, (size_t)k));
+	}
+	buf_lit(&b, "]}");
+	assert_true(buf_ok(&b));
+	assert_int_equal(relay_load_channel(g.r, buf_slice(&b)), E_OK);
+}
+
+static bool
+is_kept(unsigned i)
+{
+	char id[32];
+	int n = snprintf(id, sizeof id, "long-enough-%03u", i);
+
+	return station_find(g.r, slice_of(id, (size_t)n)) != NULL;
+}
+
+/* One more registration of the socket, under a new id. */
+static void
+register_anew(struct cl *c)
+{
+	c->in.n = 0;
+	say(c, "{\"type\":\"workstation.register\",\"payload\":{\"api_key\":\""
+	    RIG_CHANNEL_KEY "\",\"name\":\"new\",\"auth_key\":\"" KEY "\"}}");
+	rig_settle(&g);
+	assert_true(cl_has(c, "workstation.registered"));
+}
+
+static void
+the_longest_away_makes_room_an_online_one_never(void **state)
+{
+	enum { OLDEST = 150 };
+	struct cl *w, *c;
+
+	(void)state;
+	begin_channel(1 << 20);
+	load_ids(OLDEST);
+	w = station(A1);
+	station_find(g.r, SL(ID))->seen_s = 0;
+	c = dial(A2);
+	for (unsigned n = 0; n < STATIONS_MAX - 1; n++) {
+		unsigned i = (OLDEST + n) % (STATIONS_MAX - 1);
+
+		assert_true(is_kept(i));
+		register_anew(c);
+		assert_false(is_kept(i));
+	}
+	assert_non_null(station_find(g.r, SL(ID))->sock);
+	assert_false(w->eof);
+	rig_close(&g);
+}
+
+static unsigned
+count(const struct cl *c, const char *text)
+{
+	const char *at = c->in.p, *end = at + c->in.n;
+	unsigned n = 0;
+
+	while ((at = memmem(at, (size_t)(end - at), text, strlen(text))) !=
+	    NULL) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
+static void
+that_a_workstation_is_offline_is_told_once(void **state)
+{
+	struct cl *w, *c;
+
+	(void)state;
+	begin_channel(1 << 20);
+	w = station(A1);
+	c = join(C1, "one");
+	cl_close(w, true);
+	pass(120000, c, NULL);
+	assert_false(c->eof);
+	assert_int_equal(count(c, "workstation_offline"), 1);
+	w = station(A2);
+	assert_int_equal(count(c, "workstation_online"), 1);
+	rig_close(&g);
+}
+
+static void
+a_socket_lives_on_under_its_second_id(void **state)
+{
+	struct cl *w;
+
+	(void)state;
+	begin_channel(1 << 20);
+	w = station(A1);
+	register_anew(w);
+	assert_null(station_find(g.r, SL(ID))->sock);
+	assert_int_equal(channel_online(g.r), 1);
+	pass(60000, w, NULL);
+	assert_false(w->eof);
+	assert_int_equal(channel_online(g.r), 1);
+	rig_close(&g);
+}
+
 /* Two senders, room for one message: the second is not read until the first
  * one's has gone, and then nothing of it is lost. */
 static void
@@ -340,6 +457,10 @@ main(void)
 		cmocka_unit_test(silence_has_its_limits),
 		cmocka_unit_test(ids_survive_a_restart),
 		cmocka_unit_test(damaged_ids_are_not_taken),
+		cmocka_unit_test(
+		    the_longest_away_makes_room_an_online_one_never),
+		cmocka_unit_test(that_a_workstation_is_offline_is_told_once),
+		cmocka_unit_test(a_socket_lives_on_under_its_second_id),
 		cmocka_unit_test(a_large_message_waits_unread_for_room),
 		cmocka_unit_test(a_dribbling_sender_makes_way),
 		cmocka_unit_test(fragments_are_one_message),
