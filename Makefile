@@ -421,7 +421,7 @@ e2e-kqueue:
 	    timeout $(E2E_TIMEOUT) node --test e2e/hard-root.test.mjs
 
 # The real workstation of the channel, from npm: minutes to install.
-test-workstation: $(BUILD)/adit
+test-workstation: test-deps $(BUILD)/adit
 	@BUILD='$(BUILD)' tests/workstation/run
 
 run:
