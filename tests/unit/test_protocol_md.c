@@ -1,7 +1,8 @@
 /*
  * PROTOCOL.md against the code: each marked table has exactly the rows that
  * the X-macro of its name has, in that order, and the transcripts of section
- * 16 are those of the files in tests/vectors/tunnel.
+ * 16 are those of the files in tests/vectors/tunnel, and the figures of the
+ * channel are its constants.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "codec/envelope.h"
+#include "relay/channel.h"
 #include "tunnel/hello.h"
 #include "tunnel/tunnel.h"
 #include "vec.h"
@@ -315,10 +318,76 @@ transcripts_are_the_files(void **state)
 	free(area);
 }
 
+/* The document, each run of blanks and breaks as one blank. */
+static struct slice
+flat(uint8_t *area)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < doc.n; i++) {
+		uint8_t c = doc.p[i] == '\n' ? ' ' : doc.p[i];
+
+		if (c != ' ' || n == 0 || area[n - 1] != ' ')
+			area[n++] = c;
+	}
+	return slice_of(area, n);
+}
+
+static void
+figures_of_the_channel_are_its_constants(void **state)
+{
+	static const struct { const char *text; double a, b, c; } rows[] = {
+		{ "nest at most %g deep", ENVELOPE_DEPTH, 0, 0 },
+		{ "`api_key` (%g characters", CHANNEL_KEY_BYTES, 0, 0 },
+		{ "`auth_key` (%g or more", AUTH_KEY_MIN, 0, 0 },
+		{ "character; %g bytes of it are kept", NAME_BYTES, 0, 0 },
+		{ "A field has at most %g bytes", FIELD_MAX, 0, 0 },
+		{ "of %g to %g of `A-Z", STATION_ID_MIN, NAME_BYTES, 0 },
+		{ "%g ids are kept", STATIONS_MAX, 0, 0 },
+		{ "has 1 to %g bytes and names", DEVICE_BYTES_MAX, 0, 0 },
+		{ "%g s after the last one", CHANNEL_LIFE_MS / 1e3, 0, 0 },
+		{ "after %g s the connection is", CHANNEL_CLOSE_MS / 1e3, 0,
+		    0 },
+		{ "%g s without a role since the start or a ping, or %g s",
+		    CHANNEL_HELLO_MS / 1e3, CHANNEL_STRANGER_MS / 1e3, 0 },
+		{ "a frame above %g bytes", MESSAGE_SMALL, 0, 0 },
+		{ "and %g MiB more, and for any socket %g messages",
+		    QUEUE_SLACK >> 20, QUEUE_MAX, 0 },
+		{ "read nothing for %g s, and senders below %g KB/s after "
+		    "%g s", CHANNEL_STALL_MS / 1e3, CHANNEL_SLOW_RATE,
+		    CHANNEL_SLOW_MS / 1e3 },
+		{ "no role, %g bytes", STRANGER_MAX, 0, 0 },
+		{ "or %g minutes without one", WATCH_AGE_MS / 6e4, 0, 0 },
+		{ "the latest %g, at most %g MiB", WATCH_MESSAGES,
+		    WATCH_BYTES >> 20, 0 },
+		{ "ends after %g KiB", WATCH_ANSWER >> 10, 0, 0 },
+		{ "(at most %g)", WATCH_WAIT_S_MAX, 0, 0 },
+		{ "above %g MiB (413)", WATCH_BODY_MAX >> 20, 0, 0 },
+	};
+	uint8_t *area = malloc(doc.n);
+	struct slice in = flat(area);
+	char want[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		snprintf(want, sizeof want, rows[i].text, rows[i].a,
+		    rows[i].b, rows[i].c);
+		CHECK(find(in, vec_str(want)).n > 0, want);
+	}
+	/* In words. */
+	CHECK(GUESS_BURST == 10 && GUESS_PAUSE_MS == 2000 && GUESS_MS == 6000,
+	    "after ten, two seconds later, every six seconds");
+	assert_true(find(in, SL("After ten wrong keys")).n > 0);
+	assert_true(find(in, SL("looked at two seconds later")).n > 0);
+	assert_true(find(in, SL("forgotten every six seconds")).n > 0);
+	free(area);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(figures_of_the_channel_are_its_constants),
 		cmocka_unit_test(tables_of_frames_are_the_codes),
 		cmocka_unit_test(tables_of_codes_are_the_codes),
 		cmocka_unit_test(tables_of_limits_are_the_codes),
