@@ -366,7 +366,10 @@ client_drained(struct client *c)
 			return;
 		}
 		c->r->io->ops->shutdown(c->r->io->ctx, c->fd);
-		c->linger_left = LINGER_BYTES;
+		/* Who sends the channel too large a message reads why when
+		 * all of it is sent. */
+		c->linger_left = LINGER_BYTES + (c->r->channel != NULL ?
+		    c->r->cfg->channel_message_max : 0);
 		client_to(c, CLIENT_LINGER);
 		client_arm(c);
 		client_mark(c);
