@@ -301,6 +301,10 @@ const struct conf_row conf_rows[] = {
 	    .flag = "token", .check = check_token, .arg = "TEXT",
 	    .help = "the same on the command line, where it is overwritten at "
 	    "once; the environment or a file is the better place" },
+	{ .id = C_RELAY_TOKEN, .type = CONF_SECRET, .roles = CONF_STATUS,
+	    .env = "ADIT_TOKEN", .check = check_token, .arg = "TEXT",
+	    .help = "an API token of scope read: with it the relay tells "
+	    "names too" },
 	{ .id = C_TOKEN_FILE, .type = CONF_TEXT, .roles = CONF_AGENT,
 	    .flag = "token-file", .key = "token_file", .arg = "FILE",
 	    .help = "read the token from this file" },

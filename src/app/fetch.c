@@ -222,6 +222,8 @@ fetch_get(struct fetch *f, struct slice path, struct slice extra, size_t from,
 	if (f->fd >= 0)
 		io->ops->close(io->ctx, f->fd, true);
 	f->fd = -1;
+	f->request = SL("");
+	wipe(area, sizeof area);
 }
 
 /* As an agent would: pins, or a name and certificate authorities. */

@@ -61,7 +61,8 @@ static const char status_text[] =
 "Usage: adit status [--relay URL] [--json]\n"
 "\n"
 "Asks the relay at URL (http://127.0.0.1:4000 if none is given) whether an\n"
-"agent is connected. It reads and writes no file.\n"
+"agent is connected and, with a token of scope read, for all that it knows of\n"
+"agents, apps and workstations. It reads and writes no file.\n"
 "Exit code 0 if the relay answered, 1 if not.\n";
 
 static const char doctor_text[] =

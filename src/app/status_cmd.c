@@ -120,13 +120,22 @@ status_cmd(const struct cmd *cmd)
 {
 	struct status *s = &status;
 	struct conf *c = &s->conf;
+	uint8_t area[SECRET_MAX + 128];
+	struct buf extra = BUF_ON(area);
 	int code = fetch_open(&s->fetch, c, CONF_STATUS, cmd);
 
 	if (code != EXIT_GO_ON)
 		return code;
-	fetch_get(&s->fetch, SL("/api/relay/status"),
-	    SL("Accept: application/json\r\nConnection: close\r\n"), 0,
+	buf_lit(&extra, "Accept: application/json\r\nConnection: close\r\n");
+	if (c->token.n > 0) {
+		buf_lit(&extra, "Authorization: Bearer ");
+		buf_put(&extra, slice_of(c->token.b, c->token.n));
+		buf_lit(&extra, "\r\n");
+	}
+	fetch_get(&s->fetch, SL("/api/relay/status"), buf_slice(&extra), 0,
 	    RESOLVE_MAX);
+	wipe(area, sizeof area);
+	secret_wipe(&c->token);
 	fetch_close(&s->fetch);
 	return report(s, conf_text(c, C_RELAY, SL("http://127.0.0.1:4000")));
 }

@@ -392,6 +392,14 @@ describe('the relay around the channel', () => {
 			const rows = 'workstation here\n  clients  1\n  polling  1\n(offline)   gone';
 			assert.equal(text.includes(rows), open, text);
 			assert.equal(/here|gone/.test(text), open, text);
+			if (!open) {
+				const made = await adit(own, 'token', 'add', '--api', '--scope', 'read', '--name', 'watcher',
+				    '--data', join(own.dir, 'data'));
+				const token = made.match(/adit_\S+/)[0];
+				const told = await run(ADIT, ['status', '--relay', own.origin],
+				    { env: cleanEnv({ ADIT_TOKEN: token }) });
+				assert.ok(told.stdout.toString().includes(rows), told.stderr);
+			}
 			await stopCleanly(own);
 		}
 	});
