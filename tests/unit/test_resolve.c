@@ -245,6 +245,9 @@ all_helpers_gone_are_started_again(void **state)
 	open_names(2, 2000);
 	connect_pair(&a, &b);
 	for (unsigned round = 0; round < 2; round++) {
+		/* However slow this machine is, the second comes too soon. */
+		if (round == 1)
+			r.retry_ms = UINT64_MAX;
 		assert_int_equal(kill(r.pid, SIGKILL), 0);
 		idle(300);
 		/* At once, but for the second time in a second. */
@@ -253,7 +256,8 @@ all_helpers_gone_are_started_again(void **state)
 		await(5, EV_RESOLVED);
 		assert_int_equal(w.naddrs[5], round == 0 ? 2 : 0);
 	}
-	idle(1000);
+	r.retry_ms = 0;
+	idle(10);
 	ASK(5, "two.test");
 	await(5, EV_RESOLVED);
 	assert_int_equal(w.naddrs[5], 2);
