@@ -183,7 +183,7 @@ exch_excused(const struct exch *x)
 void
 exch_turn(struct exch *x)
 {
-	if (x->heads == 0 && (sim.away.ms >= x->begun_ms ||
+	if (x->heads == 0 && (sim.scant || sim.away.ms >= x->begun_ms ||
 	    sim_agent_refuses(sim.agents[x->agent], x->begun_ms)))
 		x->refusable = true;
 }
@@ -245,6 +245,7 @@ begin(struct rig *g)
 	rig_init(g, &cfg);
 	sim.g = g;
 	sim.w = g->w;
+	sim.scant = (sim.seed * 0x9e3779b97f4a7c15 >> 50) % 8 == 0;
 	sim.nagents = 2 + (size_t)sim_below(2);
 	sim.grace_ms = sim_chance(800) ? GRACE_MS : GRACE_MS_SHORT;
 	g->quiet = !sim.trace;

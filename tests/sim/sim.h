@@ -33,6 +33,7 @@ enum {
 	DEADLINE_MS = 150 * 1000,       /* for an exchange to end */
 	PROGRESS_MS = 60 * 1000,        /* the relay's progress_ms */
 	SPOIL_EARLY = 8,                /* answers, and reads no upload */
+	SPOIL_SLOW = 9,                 /* answers, and reads it much later */
 	NOTICE_MS = 16 * 1000,          /* a dead tunnel is noticed */
 	RECOVER_MS = 12 * 1000,         /* a session is resumed, once it can */
 	ANSWER_APPS = 60 * 1000,        /* the relay's first_byte_ms */
@@ -105,6 +106,8 @@ struct sim {
 	struct exch exchs[EXCH_MAX];
 	unsigned nexchs, done, errors;
 	bool calm;                      /* no new exchanges */
+	bool scant;                     /* agents have few streams, and may
+	                                 * refuse what comes beyond */
 	uint32_t grace_ms;
 };
 

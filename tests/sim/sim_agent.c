@@ -21,7 +21,8 @@
 
 enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000,
 	REPLACED_MS = 60000,    /* within so long a predecessor ends */
-	TAP_BYTES = 3000,
+	TAP_BYTES = 3000, SCANT_STREAMS = 2,
+	LEFT_BYTES = 1024,      /* of a turn's output; no DATA frame fits */
 	OPEN_MS = 2000,         /* within so long a request is at the app */
 	TURN_MS = 1000 };       /* a turn of the simulator is shorter */
 
@@ -66,6 +67,7 @@ struct sim_agent {
 	uint64_t served_ms;             /* this service began; 0: none */
 	uint64_t healed_ms;             /* nothing hinders it since */
 	uint64_t start_ms;              /* start anew then; 0: no */
+	uint64_t drained_ms;            /* asked to stop, it may wait so long */
 };
 
 static uint64_t
@@ -259,6 +261,30 @@ way_flush(struct sim_agent *a, struct way *w, int fd)
 	return 0;
 }
 
+/* An ACK that is due stands in front of what else its connection is given,
+ * also while that is a replay. */
+static void
+check_ack(const struct sim_agent *a, int fd, const struct slice *v, size_t n)
+{
+	size_t sum = 0;
+
+	if (n == 0 || v[0].p != a->io.scratch)
+		return;                 /* the rest of what was looked at */
+	for (size_t i = 0; i < n; i++)
+		sum += v[i].n;
+	for (uint32_t i = 0; i < LINKS; i++) {
+		const struct link *l = pool_at(&a->agent->links, i);
+
+		if (!pool_live(&a->agent->links, i) || !l->has_tunnel ||
+		    l->fd != fd || !session_live(&l->t))
+			continue;
+		/* Leftovers that fill a turn alone go first. */
+		if (l->t.ack_at_ms <= l->t.now_ms &&
+		    sum < TUNNEL_OUTPUT_BYTES - LEFT_BYTES)
+			sim_fail("%s: an ACK waits for other frames", a->name);
+	}
+}
+
 /* Write, and remember the beginning of what a dial says. */
 static int64_t
 tapped(struct sim_agent *a, int fd, const struct slice *v, size_t n)
@@ -281,6 +307,7 @@ wrap_writev(void *ctx, int fd, const struct slice *v, size_t n)
 	struct filter *f = filter_of(a, fd);
 	int64_t k, sum = 0;
 
+	check_ack(a, fd, v, n);
 	if (f == NULL)
 		return tapped(a, fd, v, n);
 	k = way_flush(a, &f->out, fd);
@@ -446,7 +473,8 @@ agent_make(size_t i, struct world_host *machine)
 	a->cfg.name = slice_of(a->name, 2);
 	a->cfg.drain_ms = (uint32_t)(1000 + sim_below(10000));
 	a->cfg.grace_ms = sim.grace_ms;
-	a->cfg.max_streams = 64;        /* small tables: they are checked */
+	/* Small tables: they are checked. */
+	a->cfg.max_streams = sim.scant ? SCANT_STREAMS : 64;
 	a->cfg.napps = 1;
 	app->name = slice_of(a->app, 2);
 	app->kind = APP_HTTP;
@@ -531,6 +559,7 @@ void
 sim_agent_stop(struct sim_agent *a, bool for_good)
 {
 	blame(&a->blame, sim_now());
+	a->drained_ms = a->stopping ? 0 : sim_now() + a->cfg.drain_ms;
 	a->for_good = for_good;
 	a->stopping = true;
 	if (a->agent != NULL)
@@ -715,6 +744,25 @@ check_id(struct sim_agent *a)
 	sim_note("%s has tunnel_id %s", a->name, id);
 }
 
+/* It says that it is done only when the relay has its go-away: requests may
+ * be on their way to it until then. */
+static void
+check_leaves(const struct sim_agent *a)
+{
+	if (a->agent == NULL || sim_now() >= a->drained_ms)
+		return;
+	for (uint32_t i = 0; i < LINKS; i++) {
+		const struct link *l = pool_at(&a->agent->links, i);
+		const struct tunnel *t = &l->t;
+
+		if (pool_live(&a->agent->links, i) && l->has_tunnel &&
+		    l->state == LINK_CLOSING && t->out.close == CLOSE_DONE &&
+		    l->verdict == VERDICT_NONE && t->peer_close == 0 &&
+		    (t->goaway_wanted || t->goaway_number > t->ring.acked))
+			sim_fail("%s leaves before the relay knows", a->name);
+	}
+}
+
 /* How long it may take to be served again: agent.h's waits, and a dial that
  * has to fail first. */
 static void
@@ -793,6 +841,7 @@ sim_agent_turn(struct sim_agent *a)
 	if (a->agent == NULL || a->stopping)
 		blame(&a->blame, sim_now());
 	hinder_turn(a);
+	check_leaves(a);
 	if (a->agent != NULL && agent_exit_code(a->agent) >= 0) {
 		exited(a);
 		return;

@@ -17,7 +17,7 @@
 #include "codec/ws.h"
 #include "crypto/wsaccept.h"
 
-enum { OUT_MOST = 64 * 1024, PACE_MS = 15 };
+enum { OUT_MOST = 64 * 1024, PACE_MS = 15, SLOW_MS = 1200 };
 
 enum aconn_state { A_HEAD, A_BODY, A_ANSWER, A_WS, A_OVER };
 
@@ -191,7 +191,8 @@ take_head(struct aconn *c)
 	c->left = h.body == HTTP_BODY_LENGTH ? h.length : 0;
 	if (c->x->kind == EX_WS)
 		ws_begin(c, &h);
-	if (c->x->spoil == SPOIL_EARLY) {
+	if (c->x->spoil >= SPOIL_EARLY) {
+		c->pace_ms = sim_now() + 2 * SLOW_MS;
 		put_str(&c->out, "HTTP/1.1 413 Too much\r\n"
 		    "Content-Length: 0\r\n\r\n");
 		c->state = A_OVER;
@@ -284,6 +285,15 @@ ws_turn(struct aconn *c)
 
 /* ---- moving ---- */
 
+/* It answers after some time, and reads what was said to it only later: is
+ * that more than `ms` away? */
+static bool
+is_slow(const struct aconn *c, uint64_t ms)
+{
+	return c->state == A_OVER && c->x->spoil == SPOIL_SLOW &&
+	    c->pace_ms > sim_now() + ms;
+}
+
 static void
 put_down(struct aconn *c)
 {
@@ -318,7 +328,7 @@ conn_read(struct aconn *c, const struct io *io)
 	uint8_t area[16384];
 	int64_t n;
 
-	if (!c->rd || c->in.n > OUT_MOST)
+	if (!c->rd || c->in.n > OUT_MOST || is_slow(c, 0))
 		return false;
 	n = io_read(io, c->fd, area, sizeof area);
 	if (n > 0)
@@ -337,7 +347,7 @@ conn_write(struct aconn *c, const struct io *io)
 {
 	int64_t n;
 
-	if (!c->wr || c->out.n == 0)
+	if (!c->wr || c->out.n == 0 || is_slow(c, SLOW_MS))
 		return false;
 	n = io_write(io, c->fd, slice_of(c->out.p, c->out.n));
 	c->broken = c->broken || n == IO_FAIL;
@@ -423,6 +433,9 @@ app_step(void *arg, const struct io *io)
 		struct aconn *c = *at;
 
 		conn_turn(c, io);
+		if (c->fd >= 0 && is_slow(c, 0))
+			due = min_u64(due, c->pace_ms -
+			    (is_slow(c, SLOW_MS) ? SLOW_MS : 0));
 		if (c->fd >= 0 && c->state == A_ANSWER && c->wr)
 			due = min_u64(due, max_u64(c->pace_ms,
 			    io->now_ms + 1));

@@ -12,8 +12,8 @@
 #include "codec/frame.h"
 #include "rig.h"
 
-enum { BODY_MOST = 160 * 1024, WS_AHEAD = 30000, IDLE_MS = 20000,
-	CONNECT_MS = 20000 };
+enum { BODY_MOST = 160 * 1024, SLOW_BODY = 60000, WS_AHEAD = 30000,
+	IDLE_MS = 20000, CONNECT_MS = 20000 };
 
 struct person {
 	char ip[32];
@@ -117,6 +117,10 @@ exch_plan(struct exch *x)
 		x->spoil = (unsigned)(1 + sim_below(SPOIL_EARLY));
 	if (x->spoil == SPOIL_EARLY)
 		x->up_n = BODY_MOST;
+	if (sim.scant && x->kind == EX_HTTP && sim_chance(400)) {
+		x->spoil = SPOIL_SLOW;
+		x->up_n = SLOW_BODY;
+	}
 	if (x->spoil == 3)
 		x->up_n = 0;
 }
