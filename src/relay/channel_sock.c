@@ -269,6 +269,8 @@ static void
 sock_ended(struct client *c)
 {
 	sock_gone(c);
+	/* Who sends too large a message reads why when all of it is sent. */
+	c->linger_left = c->r->cfg->channel_message_max;
 	c->keep = c->body_done = false;
 	client_answered(c);
 }

@@ -366,10 +366,7 @@ client_drained(struct client *c)
 			return;
 		}
 		c->r->io->ops->shutdown(c->r->io->ctx, c->fd);
-		/* Who sends the channel too large a message reads why when
-		 * all of it is sent. */
-		c->linger_left = LINGER_BYTES + (c->r->channel != NULL ?
-		    c->r->cfg->channel_message_max : 0);
+		c->linger_left += LINGER_BYTES;
 		client_to(c, CLIENT_LINGER);
 		client_arm(c);
 		client_mark(c);

@@ -230,7 +230,8 @@ struct client {
 	bool body_done;
 	uint64_t body_left;
 	struct chunk_dec chunk;
-	uint64_t linger_left;
+	uint64_t linger_left;   /* bytes read and forgotten at the end; before
+				 * that, those beyond LINGER_BYTES */
 	struct channel_sock *channel;   /* in CLIENT_CHANNEL */
 	struct channel_msg *post;       /* in CLIENT_POST: the body */
 	struct watch *poll;             /* in CLIENT_POLL: whose, and the */

@@ -381,6 +381,49 @@ fragments_are_one_message(void **state)
 	rig_close(&g);
 }
 
+/* Does the relay go on reading, after its last word, whoever has so much more
+ * to send? */
+static bool
+is_read_out(struct cl *c, size_t bytes)
+{
+	static const char junk[1 << 16];
+
+	for (size_t at = 0; at < bytes && !c->broken; at += sizeof junk) {
+		cl_putn(c, junk, sizeof junk);
+		rig_run(&g, 5);
+	}
+	return !c->broken;
+}
+
+/* So that the Close with 1009 is not lost to a reset; nobody else has so much
+ * read for nothing. */
+static void
+who_sends_too_much_is_read_to_its_end(void **state)
+{
+	enum { MAX = 6 << 20, MIB = 1 << 20 };
+	struct ws_frame f = { .length = MAX + 1, .opcode = WS_TEXT,
+		.fin = true, .masked = true };
+	uint8_t head[WS_HEAD_MAX];
+	struct cl *a, *b;
+
+	(void)state;
+	begin_channel(MAX);
+	a = dial(C1);
+	cl_putn(a, head, ws_encode_raw(head, &f));
+	rig_settle(&g);
+	assert_true(cl_has(a, "\x88\x02\x03\xf1"));   /* 1009 */
+	assert_true(is_read_out(a, MAX + MIB));
+	b = cl_new(&g, C2, NULL);
+	cl_put(b, "POST /api/v1/watch/connect HTTP/1.1\r\n" HOST
+	    "Content-Type: application/json\r\n"
+	    "Content-Length: 99999999\r\n\r\n");
+	rig_settle(&g);
+	assert_int_equal(cl_take(b, false), 413);
+	assert_true(is_read_out(b, LINGER_BYTES - MIB));
+	assert_false(is_read_out(b, 2 * MIB));
+	rig_close(&g);
+}
+
 static unsigned
 get(struct cl *c, const char *call, const char *query)
 {
@@ -464,6 +507,7 @@ main(void)
 		cmocka_unit_test(a_large_message_waits_unread_for_room),
 		cmocka_unit_test(a_dribbling_sender_makes_way),
 		cmocka_unit_test(fragments_are_one_message),
+		cmocka_unit_test(who_sends_too_much_is_read_to_its_end),
 		cmocka_unit_test(a_long_poll_ends),
 		cmocka_unit_test(queues_give_way),
 	};
