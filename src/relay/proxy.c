@@ -392,7 +392,7 @@ proxy_begin(struct client *c, struct rstream *s, const struct http_head *h,
 		reply_fault(c, h, e == E_FULL ? 503 : 400, e);
 		return;
 	}
-	if (rest.n > SMALL_BYTES) {
+	if (c->body_done && rest.n > SMALL_BYTES) {
 		/* Too much to be kept while an app thinks: what it asks for
 		 * so early it may ask again on another connection. */
 		rest.n = 0;

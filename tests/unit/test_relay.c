@@ -344,6 +344,38 @@ many_trailers_fit(void **state)
 	rig_close(&g);
 }
 
+/* Of trailers more than a small buffer holds comes with the head. */
+static void
+trailers_cut_behind_the_head(void **state)
+{
+	struct cl *c;
+	struct as *s;
+	struct dyn d = { 0 };
+
+	(void)state;
+	begin_web();
+	c = cl_new(&g, C1, NULL);
+	dyn_put(&d, req("POST /", "Transfer-Encoding: chunked\r\n"),
+	    strlen(req("POST /", "Transfer-Encoding: chunked\r\n")));
+	dyn_put(&d, "2\r\nhi\r\n0\r\n", 10);
+	for (int i = 0; i < 250; i++)
+		dyn_put(&d, "x:0123456789012345678901234\r\n", 29);
+	cl_putn(c, d.p, d.n);
+	s = asked(1);
+	assert_true(as_has(s, "2\r\nhi\r\n"));
+	cl_put(c, "y: z\r\n\r\n");
+	rig_settle(&g);
+	assert_true(as_has(s, "x: 0123456789012345678901234\r\n"
+	    "y: z\r\n\r\n"));
+	as_say(s, OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(exchange(c, "GET /next", OK2), 200);
+	assert_int_equal(web->nstreams, 1);
+	free(d.p);
+	rig_close(&g);
+}
+
 static void
 full_duplex(void **state)
 {
@@ -1566,6 +1598,7 @@ main(void)
 		cmocka_unit_test(a_body_by_length),
 		cmocka_unit_test(a_chunked_body_with_trailers_both_ways),
 		cmocka_unit_test(many_trailers_fit),
+		cmocka_unit_test(trailers_cut_behind_the_head),
 		cmocka_unit_test(full_duplex),
 		cmocka_unit_test(http_1_0_clients),
 		cmocka_unit_test(the_app_decides_on_expect),
