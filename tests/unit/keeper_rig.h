@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "codec/b64.h"
+#include "check.h"
 #include "guard.h"
 #include "state/keeper.h"
 
@@ -197,12 +198,6 @@ static const struct store_io disk_io = { disk_load, disk_save, disk_append,
 static struct store_fault fault;
 static size_t cut;
 static struct scrypt_cost cost = { 10, 1, 1 };
-
-static inline struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 /* Without `jwt` it is the kept one. */
 static inline enum err

@@ -34,8 +34,8 @@ spells_the_examples_of_the_rfc(void **state)
 	for (size_t i = 0; i < sizeof vecs / sizeof vecs[0]; i++) {
 		uint8_t area[64];
 		struct buf b = BUF_ON(area);
-		struct slice bytes = guard_slice(vec_str(vecs[i].bytes));
-		struct slice text = guard_slice(vec_str(vecs[i].text));
+		struct slice bytes = guard_slice(str(vecs[i].bytes));
+		struct slice text = guard_slice(str(vecs[i].text));
 
 		CHECK(b64_encode(&b, bytes, vecs[i].kind), vecs[i].text);
 		CHECK(slice_eq(buf_slice(&b), text), vecs[i].text);
@@ -106,7 +106,7 @@ has_one_spelling_for_each_value(void **state)
 	for (size_t i = 0; i < sizeof vecs / sizeof vecs[0]; i++) {
 		uint8_t area[64] = "before";
 		struct buf b = BUF_ON(area);
-		struct slice text = guard_slice(vec_str(vecs[i].text));
+		struct slice text = guard_slice(str(vecs[i].text));
 
 		b.n = 6;
 		CHECK(b64_decode(&b, text, vecs[i].kind) == E_SYNTAX,

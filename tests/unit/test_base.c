@@ -17,15 +17,8 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/timer.h"
+#include "check.h"
 #include "guard.h"
-
-#define COUNT(v) (sizeof(v) / sizeof(v)[0])
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 static void
 same(struct slice got, const char *want)

@@ -7,11 +7,8 @@
 
 #include "relay/channel.h"
 
-#define KEY "0123456789abcdef"
+#define AUTH_KEY "0123456789abcdef"
 #define ID "kept-id-0001"
-#define WS_HEADS "Connection: Upgrade\r\nUpgrade: websocket\r\n"        \
-	"Sec-WebSocket-Version: 13\r\n"                                 \
-	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 static void
 begin_channel(uint64_t message_max)
@@ -28,7 +25,7 @@ dial(const char *ip)
 {
 	struct cl *c = cl_new(&g, ip, NULL);
 
-	cl_put(c, "GET /ws HTTP/1.1\r\n" HOST WS_HEADS "\r\n");
+	cl_put(c, "GET /ws HTTP/1.1\r\n" HOST UPGRADE VERSION KEY "\r\n");
 	rig_settle(&g);
 	assert_true(cl_has(c, "101 Switching"));
 	c->in.n = 0;
@@ -58,11 +55,18 @@ station(const char *ip)
 	struct cl *c = dial(ip);
 
 	say(c, "{\"type\":\"workstation.register\",\"payload\":{\"api_key\":\""
-	    RIG_CHANNEL_KEY "\",\"name\":\"mac\",\"auth_key\":\"" KEY "\","
+	    RIG_CHANNEL_KEY "\",\"name\":\"mac\",\"auth_key\":\"" AUTH_KEY "\","
 	    "\"reconnect\":true,\"previous_tunnel_id\":\"" ID "\"}}");
 	rig_settle(&g);
 	assert_true(cl_has(c, "workstation.registered"));
 	return c;
+}
+
+static struct cl *
+begin_station(uint64_t message_max)
+{
+	begin_channel(message_max);
+	return station(A1);
 }
 
 static struct cl *
@@ -72,7 +76,7 @@ join(const char *ip, const char *device)
 	char text[300];
 
 	snprintf(text, sizeof text, "{\"type\":\"connect\",\"payload\":{"
-	    "\"tunnel_id\":\"" ID "\",\"auth_key\":\"" KEY "\","
+	    "\"tunnel_id\":\"" ID "\",\"auth_key\":\"" AUTH_KEY "\","
 	    "\"device_id\":\"%s\"}}", device);
 	say(c, text);
 	rig_settle(&g);
@@ -114,8 +118,7 @@ silence_has_its_limits(void **state)
 	uint64_t at;
 
 	(void)state;
-	begin_channel(1 << 20);
-	w = station(A1);
+	w = begin_station(1 << 20);
 	c = join(C1, "one");
 	s = dial(C2);
 	at = world_now(g.w);
@@ -142,11 +145,10 @@ ids_survive_a_restart(void **state)
 	struct cl *w;
 
 	(void)state;
-	begin_channel(1 << 20);
-	w = station(A1);
+	w = begin_station(1 << 20);
 	assert_false(cl_has(w, "restored"));
 	assert_null(memmem(world_file(g.host, "channel.json").p,
-	    world_file(g.host, "channel.json").n, KEY, strlen(KEY)));
+	    world_file(g.host, "channel.json").n, AUTH_KEY, strlen(AUTH_KEY)));
 	rig_kill(&g);
 	rig_run(&g, 1000);
 	rig_again(&g);
@@ -217,7 +219,8 @@ register_anew(struct cl *c)
 {
 	c->in.n = 0;
 	say(c, "{\"type\":\"workstation.register\",\"payload\":{\"api_key\":\""
-	    RIG_CHANNEL_KEY "\",\"name\":\"new\",\"auth_key\":\"" KEY "\"}}");
+	    RIG_CHANNEL_KEY "\",\"name\":\"new\",\"auth_key\":\"" AUTH_KEY
+	    "\"}}");
 	rig_settle(&g);
 	assert_true(cl_has(c, "workstation.registered"));
 }
@@ -266,8 +269,7 @@ that_a_workstation_is_offline_is_told_once(void **state)
 	struct cl *w, *c;
 
 	(void)state;
-	begin_channel(1 << 20);
-	w = station(A1);
+	w = begin_station(1 << 20);
 	c = join(C1, "one");
 	cl_close(w, true);
 	pass(120000, c, NULL);
@@ -284,8 +286,7 @@ a_socket_lives_on_under_its_second_id(void **state)
 	struct cl *w;
 
 	(void)state;
-	begin_channel(1 << 20);
-	w = station(A1);
+	w = begin_station(1 << 20);
 	register_anew(w);
 	assert_null(station_find(g.r, SL(ID))->sock);
 	assert_int_equal(channel_online(g.r), 1);
@@ -295,8 +296,26 @@ a_socket_lives_on_under_its_second_id(void **state)
 	rig_close(&g);
 }
 
-/* Two senders, room for one message: the second is not read until the first
- * one's has gone, and then nothing of it is lost. */
+/* Two senders, room for one message: `a` sends this much of the first, then
+ * `b` all of the second. The workstation. */
+static struct cl *
+little_room(struct cl **a, struct cl **b, size_t sent)
+{
+	struct cl *w = begin_station(512 * 1024);
+
+	*a = join(C1, "a");
+	*b = join(C2, "b");
+	g.r->channel->budget = blocks_for(500 * 1024);
+	put_frame(*a, WS_TEXT, true, large("first", 500000), 500000);
+	(*a)->out.n -= 500000 - sent;
+	rig_settle(&g);
+	put_frame(*b, WS_TEXT, true, large("second", 400000), 400000);
+	rig_settle(&g);
+	return w;
+}
+
+/* The second is not read until the first one's has gone, and then nothing of
+ * it is lost. */
 static void
 a_large_message_waits_unread_for_room(void **state)
 {
@@ -304,18 +323,9 @@ a_large_message_waits_unread_for_room(void **state)
 	struct channel *ch;
 
 	(void)state;
-	begin_channel(512 * 1024);
-	w = station(A1);
-	a = join(C1, "a");
-	b = join(C2, "b");
+	w = little_room(&a, &b, 400000);
 	small = join(C3, "small");
 	ch = g.r->channel;
-	ch->budget = blocks_for(500 * 1024);
-	put_frame(a, WS_TEXT, true, large("first", 500000), 500000);
-	a->out.n -= 100000;             /* the rest comes later */
-	rig_settle(&g);
-	put_frame(b, WS_TEXT, true, large("second", 400000), 400000);
-	rig_settle(&g);
 	assert_true(b->out.n > 0);
 	say(small, "{\"type\":\"tiny\"}");
 	rig_settle(&g);
@@ -336,23 +346,13 @@ static void
 a_dribbling_sender_makes_way(void **state)
 {
 	struct cl *w, *a, *b;
-	struct channel *ch;
 
 	(void)state;
-	begin_channel(512 * 1024);
-	w = station(A1);
-	a = join(C1, "a");
-	b = join(C2, "b");
-	ch = g.r->channel;
-	ch->budget = blocks_for(500 * 1024);
-	put_frame(a, WS_TEXT, true, large("first", 500000), 500000);
-	a->out.n = 5000;
-	rig_settle(&g);
-	put_frame(b, WS_TEXT, true, large("second", 400000), 400000);
+	w = little_room(&a, &b, 5000);
 	pass(16000, w, NULL);
 	assert_true(a->eof && cl_has(a, "Messages were not read"));
 	assert_true(cl_has(w, "\"second\""));
-	ch->budget = g.plan.channel_blocks;
+	g.r->channel->budget = g.plan.channel_blocks;
 	rig_close(&g);
 }
 
@@ -362,8 +362,7 @@ fragments_are_one_message(void **state)
 	struct cl *w, *a;
 
 	(void)state;
-	begin_channel(512 * 1024);
-	w = station(A1);
+	w = begin_station(512 * 1024);
 	a = join(C1, "a");
 	put_frame(a, WS_TEXT, false, large("long", 300000), 1000);
 	put_frame(a, WS_PING, true, "hi", 2);
@@ -424,14 +423,15 @@ who_sends_too_much_is_read_to_its_end(void **state)
 	rig_close(&g);
 }
 
+/* A device that polls: the status. */
 static unsigned
-get(struct cl *c, const char *call, const char *query)
+watch(struct cl *c, const char *more)
 {
-	char line[400];
+	char path[400];
 
-	snprintf(line, sizeof line, "GET /api/v1/watch/%s?tunnel_id=" ID
-	    "&device_id=w&auth_key=%s HTTP/1.1\r\n" HOST "\r\n", call, query);
-	return cl_ask(c, line);
+	snprintf(path, sizeof path, "/api/v1/watch/messages?tunnel_id=" ID
+	    "&device_id=w&auth_key=" AUTH_KEY "%s", more);
+	return get(c, path, "");
 }
 
 /* A poll with `wait` holds a request and no more: it ends when a message
@@ -443,26 +443,20 @@ a_long_poll_ends(void **state)
 	uint64_t at;
 
 	(void)state;
-	begin_channel(1 << 20);
-	w = station(A1);
+	w = begin_station(1 << 20);
 	c = cl_new(&g, C1, NULL);
-	assert_int_equal(get(c, "messages", KEY), 200);
+	assert_int_equal(watch(c, ""), 200);
 	at = world_now(g.w);
-	assert_int_equal(get(c, "messages", KEY "&wait=4"), 200);
+	assert_int_equal(watch(c, "&wait=4"), 200);
 	assert_true(world_now(g.w) - at >= 4000);
 	assert_true(cl_body_has(c, "\"messages\":[]"));
-	cl_put(c, "GET /api/v1/watch/messages?tunnel_id=" ID "&device_id=w&"
-	    "auth_key=" KEY "&wait=25 HTTP/1.1\r\n" HOST "\r\n");
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 0);
+	assert_int_equal(watch(c, "&wait=25"), 0);
 	say(w, "{\"type\":\"news\"}");
 	rig_settle(&g);
 	assert_int_equal(cl_take(c, false), 200);
 	assert_true(cl_body_has(c, "\"data\":{\"type\":\"news\"}"));
 	d = cl_new(&g, C2, NULL);
-	cl_put(d, "GET /api/v1/watch/messages?tunnel_id=" ID "&device_id=w&"
-	    "since=1&auth_key=" KEY "&wait=25 HTTP/1.1\r\n" HOST "\r\n");
-	rig_settle(&g);
+	assert_int_equal(watch(d, "&since=1&wait=25"), 0);
 	assert_int_equal(g.r->small.used, 1);
 	cl_close(d, true);
 	rig_settle(&g);
@@ -477,17 +471,16 @@ queues_give_way(void **state)
 	struct cl *w, *c;
 
 	(void)state;
-	begin_channel(1 << 20);
-	w = station(A1);
+	w = begin_station(1 << 20);
 	c = cl_new(&g, C1, NULL);
-	assert_int_equal(get(c, "messages", KEY), 200);
+	assert_int_equal(watch(c, ""), 200);
 	g.r->channel->msgs.cap = 10;
 	for (int i = 0; i < 40; i++)
 		say(w, "{\"type\":\"news\"}");
 	say(w, "{\"type\":\"last\"}");
 	for (int i = 0; i < 20; i++)
 		rig_settle(&g);
-	assert_int_equal(get(c, "messages", KEY "&since=1"), 200);
+	assert_int_equal(watch(c, "&since=1"), 200);
 	assert_true(cl_body_has(c, "\"last\""));
 	assert_true(cl_body_has(c, "\"may_have_missed_messages\":true"));
 	rig_close(&g);

@@ -8,9 +8,8 @@
 #include <cmocka.h>
 
 #include "codec/chunk.h"
+#include "check.h"
 #include "guard.h"
-
-#define COUNT(v) (sizeof(v) / sizeof(v)[0])
 
 struct result {
 	enum err e;             /* E_OK: complete */
@@ -19,12 +18,6 @@ struct result {
 	struct buf text;        /* the events */
 	uint8_t area[65536];
 };
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 /* Events as text. Data of one chunk is joined, so that a cut does not show:
  * <5 hello> and the trailer section in brackets. */

@@ -7,20 +7,8 @@
 #include <cmocka.h>
 
 #include "codec/cookie.h"
+#include "check.h"
 #include "guard.h"
-
-#define COUNT(v) (sizeof(v) / sizeof(v)[0])
-#define CHECK(condition, why)                                                  \
-	do {                                                                   \
-		if (!(condition))                                              \
-			fail_msg("%s: %s", (why), #condition);                 \
-	} while (0)
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 /* All prefixes before a dead page. */
 static void

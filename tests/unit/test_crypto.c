@@ -24,7 +24,7 @@ is_hex(const uint8_t *p, size_t n, const char *hex)
 	struct buf b = BUF_ON(area);
 
 	buf_put_hex(&b, slice_of(p, n));
-	return slice_eq(buf_slice(&b), vec_str(hex));
+	return slice_eq(buf_slice(&b), str(hex));
 }
 
 static void
@@ -45,7 +45,7 @@ hashes_the_examples_of_fips_180(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct slice in = guard_slice(vec_str(rows[i].in));
+		struct slice in = guard_slice(str(rows[i].in));
 		uint8_t h[SHA256_BYTES];
 
 		sha256(h, in);
@@ -171,9 +171,9 @@ derives_keys_as_rfc_5869_does(void **state)
 		struct buf ikm = BUF_ON(area[0]), salt = BUF_ON(area[1]);
 		struct buf info = BUF_ON(area[2]);
 
-		vec_hex(&ikm, vec_str(rows[i].ikm));
-		vec_hex(&salt, vec_str(rows[i].salt));
-		vec_hex(&info, vec_str(rows[i].info));
+		vec_hex(&ikm, str(rows[i].ikm));
+		vec_hex(&salt, str(rows[i].salt));
+		vec_hex(&info, str(rows[i].info));
 		hkdf_sha256(out, sizeof out, buf_slice(&salt),
 		    buf_slice(&ikm), buf_slice(&info));
 		CHECK(is_hex(out, sizeof out, rows[i].okm), rows[i].okm);

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "net/data.h"
 
 /* ---- calls that fail ------------------------ */
@@ -138,12 +139,6 @@ drop_dir(void **state)
 	*strrchr(top, '/') = 0;
 	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s'", top);
 	return system(cmd);
-}
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
 }
 
 static enum err

@@ -7,20 +7,8 @@
 #include <cmocka.h>
 
 #include "codec/date.h"
+#include "check.h"
 #include "guard.h"
-
-#define COUNT(v) (sizeof(v) / sizeof(v)[0])
-#define CHECK(condition, why)                                                  \
-	do {                                                                   \
-		if (!(condition))                                              \
-			fail_msg("%s: %s", (why), #condition);                 \
-	} while (0)
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 static const struct {
 	int64_t unix_s;

@@ -45,7 +45,7 @@ static struct slice
 unhex(struct buf *b, const char *hex)
 {
 	buf_reset(b);
-	for (struct slice s = vec_str(hex), word; s.n > 0;) {
+	for (struct slice s = str(hex), word; s.n > 0;) {
 		word = slice_cut(&s, ' ');
 		vec_hex(b, word);
 	}
@@ -277,7 +277,7 @@ names_are_folded_lower_case(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct slice g = guard_slice(vec_str(rows[i].name));
+		struct slice g = guard_slice(str(rows[i].name));
 
 		CHECK(frame_name_valid(g) == rows[i].ok, rows[i].name);
 		guard_free(g);

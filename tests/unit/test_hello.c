@@ -164,7 +164,7 @@ refused_says_why(void **state)
 	REFUSE_LIST(X)
 #undef X
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		CHECK(parse_welcome(vec_str(bad[i])) == E_MUX_HELLO, bad[i]);
+		CHECK(parse_welcome(str(bad[i])) == E_MUX_HELLO, bad[i]);
 }
 
 /* One part of a text put in place of another. */
@@ -183,7 +183,7 @@ run_changes(const char *base, const struct change *c, size_t n,
 		assert_non_null(at);
 		snprintf(text, sizeof text, "%.*s%s%s", (int)(at - base),
 		    base, c->new, at + strlen(c->old));
-		e = parse(vec_str(text));
+		e = parse(str(text));
 		if ((e == E_OK) != c->ok || (!c->ok && e != E_MUX_HELLO))
 			fail_msg("%s: %s", c->why, err_name(e));
 	}
@@ -344,7 +344,7 @@ as_many_apps_and_urls_as_allowed(void **state)
 	assert_int_equal(hello_parse(&h, SL(HELLO)), E_OK);
 	for (int i = 0; i < HELLO_APPS_MAX; i++) {
 		snprintf(name[i], sizeof name[i], "a%d", i);
-		h.apps[i] = (struct hello_app){ .name = vec_str(name[i]),
+		h.apps[i] = (struct hello_app){ .name = str(name[i]),
 		    .kind = APP_HTTP };
 	}
 	h.napps = HELLO_APPS_MAX;

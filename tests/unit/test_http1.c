@@ -8,24 +8,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "check.h"
 #include "guard.h"
 #include "http_dump.h"
 
 enum { REQUEST = -1 };  /* else an enum http_answers */
 
-#define CHECK(condition, why)                                                  \
-	do {                                                                   \
-		if (!(condition))                                              \
-			fail_msg("%s: %s", (why), #condition);                 \
-	} while (0)
-
 static struct http_field fields[HTTP_FIELDS_MAX];
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 static enum err
 parse(int kind, struct http_head *h, struct http_scan *scan, struct slice in,
@@ -139,7 +128,6 @@ check_bad(int kind, const struct bad *v, size_t n)
 	}
 }
 
-#define COUNT(v) (sizeof(v) / sizeof(v)[0])
 #define H "Host: a\r\n"
 
 static void

@@ -8,15 +8,10 @@
 #include <cmocka.h>
 
 #include "codec/chunk.h"
+#include "check.h"
 #include "guard.h"
 #include "http_dump.h"
 #include "http_vectors.h"
-
-#define CHECK(condition, why)                                                  \
-	do {                                                                   \
-		if (!(condition))                                              \
-			fail_msg("%s: %s", (why), #condition);                 \
-	} while (0)
 
 #define VECS (sizeof http_vecs / sizeof http_vecs[0])
 

@@ -22,7 +22,7 @@ parsed(const char *text)
 {
 	struct json v;
 
-	if (json_parse(vec_str(text), JSON_DEPTH, &v) != E_OK)
+	if (json_parse(str(text), JSON_DEPTH, &v) != E_OK)
 		fail_msg("not JSON: %s", text);
 	return v;
 }
@@ -107,7 +107,7 @@ policy(const char *file)
 	};
 
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		if (slice_starts(vec_str(file), vec_str(rows[i].front)))
+		if (slice_starts(str(file), str(rows[i].front)))
 			return rows[i].e;
 	}
 	return E_IO;
@@ -127,7 +127,7 @@ gives_the_verdicts_of_the_suite(void **state)
 		struct slice file, text;
 		enum err e;
 
-		if (!slice_ends(vec_str(f->d_name), SL(".json")))
+		if (!slice_ends(str(f->d_name), SL(".json")))
 			continue;
 		snprintf(path, sizeof path, SUITE "test_parsing/%s", f->d_name);
 		file = vec_load(path);
@@ -261,7 +261,7 @@ says_where_a_text_is_wrong(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct slice s = guard_slice(vec_str(rows[i].text));
+		struct slice s = guard_slice(str(rows[i].text));
 
 		CHECK(json_check(s, 2) != E_OK, rows[i].text);
 		CHECK(json_error_at(s, 2) == rows[i].at, rows[i].text);
@@ -289,8 +289,8 @@ walks_members_and_elements_in_order(void **state)
 	for (; json_next(&it, &name, &e); i++) {
 		assert_int_equal(name.kind, JSON_STRING);
 		assert_int_equal(e.kind, kinds[i]);
-		assert_true(slice_eq(name.raw, vec_str(names[i])));
-		assert_true(slice_eq(e.raw, vec_str(values[i])));
+		assert_true(slice_eq(name.raw, str(names[i])));
+		assert_true(slice_eq(e.raw, str(values[i])));
 	}
 	assert_int_equal(i, 4);
 	assert_false(json_next(&it, &name, &e));
@@ -544,7 +544,7 @@ escapes_what_could_hurt(void **state)
 		struct json v;
 
 		json_put_string(&o, in);
-		CHECK(slice_eq(buf_slice(&b), vec_str(rows[i].text)),
+		CHECK(slice_eq(buf_slice(&b), str(rows[i].text)),
 		    rows[i].text);
 		CHECK(json_parse(buf_slice(&b), 0, &v) == E_OK, rows[i].text);
 		CHECK(json_string(v, &s) == E_OK, rows[i].text);

@@ -88,7 +88,7 @@ make(struct buf *out, const char *header, struct slice payload,
     const struct secret *key)
 {
 	buf_reset(out);
-	b64_encode(out, vec_str(header), B64_URL_BARE);
+	b64_encode(out, str(header), B64_URL_BARE);
 	buf_put_u8(out, '.');
 	b64_encode(out, payload, B64_URL_BARE);
 	put_mac(out, key);
@@ -263,7 +263,7 @@ judges_the_claims_by_the_given_clock(void **state)
 		uint8_t area[512];
 		struct buf b = BUF_ON(area);
 
-		assert_int_equal(jwt_sign(&b, vec_str(rows[i].claims), &key),
+		assert_int_equal(jwt_sign(&b, str(rows[i].claims), &key),
 		    E_OK);
 		CHECK(verify(buf_slice(&b), &key, NOW_S) == rows[i].want,
 		    rows[i].claims);
@@ -288,7 +288,7 @@ a_clock_set_back_spoils_no_token_of_ours(void **state)
 		struct buf t = BUF_ON(token), b = BUF_ON(area);
 		struct jwt j;
 
-		assert_int_equal(jwt_sign(&t, vec_str(rows[i].claims), &key),
+		assert_int_equal(jwt_sign(&t, str(rows[i].claims), &key),
 		    E_OK);
 		CHECK(jwt_verify(&j, &b, buf_slice(&t), &key, NOW_S, JWT_OWN)
 		    == rows[i].want, rows[i].claims);
@@ -337,7 +337,7 @@ wants_three_parts_however_well_signed(void **state)
 		uint8_t area[256];
 		struct buf b = BUF_ON(area);
 
-		buf_put(&b, vec_str(rows[i].text));
+		buf_put(&b, str(rows[i].text));
 		put_mac(&b, &key);
 		CHECK(open_token(buf_slice(&b), &key) == rows[i].want,
 		    rows[i].text);

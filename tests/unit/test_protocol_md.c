@@ -51,7 +51,7 @@ table(const char *name)
 	struct slice s;
 
 	buf_lit(&b, "<!-- table: ");
-	buf_put(&b, vec_str(name));
+	buf_put(&b, str(name));
 	buf_lit(&b, " -->\n");
 	s = find(doc, buf_slice(&b));
 	CHECK(s.n > 0, name);
@@ -67,7 +67,7 @@ row(struct slice *rows, const char *cells)
 {
 	struct slice line = slice_cut(rows, '\n');
 
-	CHECK(slice_starts(line, vec_str(cells)), cells);
+	CHECK(slice_starts(line, str(cells)), cells);
 }
 
 static void
@@ -194,7 +194,7 @@ no_table_is_forgotten(void **state)
 		rest = slice_from(rest, 13);
 		name = slice_head(rest, slice_find(rest, ' '));
 		for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-			found = found || slice_eq(name, vec_str(known[i]));
+			found = found || slice_eq(name, str(known[i]));
 		assert_true(found);
 		n++;
 	}
@@ -372,7 +372,7 @@ figures_of_the_channel_are_its_constants(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		snprintf(want, sizeof want, rows[i].text, rows[i].a,
 		    rows[i].b, rows[i].c);
-		CHECK(find(in, vec_str(want)).n > 0, want);
+		CHECK(find(in, str(want)).n > 0, want);
 	}
 	/* In words. */
 	CHECK(GUESS_BURST == 10 && GUESS_PAUSE_MS == 2000 && GUESS_MS == 6000,

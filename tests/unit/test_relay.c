@@ -92,13 +92,9 @@ one_stream_for_one_app(void **state)
 	rig_settle(&g);
 	c = cl_new(&g, C1, NULL);
 	cl_put(c, "GET / HTTP/1.1\r\nHost: web.apps.test\r\n\r\n");
-	as_say(asked(1), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, asked(1), OK2), 200);
 	cl_put(c, "GET / HTTP/1.1\r\nHost: two.apps.test\r\n\r\n");
-	as_say(asked(2), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, asked(2), OK2), 200);
 	assert_string_equal(ag_stream(web, 1)->app, "web");
 	assert_string_equal(ag_stream(web, 2)->app, "two");
 	rig_close(&g);
@@ -121,14 +117,10 @@ one_stream_for_one_address_behind_a_proxy(void **state)
 	c = cl_new(&g, C1, NULL);
 	cl_put(c, "GET / HTTP/1.1\r\n" HOST "X-Forwarded-For: 10.1.1.1\r\n"
 	    "X-Forwarded-Proto: https\r\n\r\n");
-	as_say(asked(1), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, asked(1), OK2), 200);
 	cl_put(c, "GET / HTTP/1.1\r\n" HOST "X-Forwarded-For: 10.1.1.2\r\n"
 	    "\r\n");
-	as_say(asked(2), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, asked(2), OK2), 200);
 	assert_string_equal(ag_stream(web, 1)->client, "10.1.1.1");
 	assert_string_equal(ag_stream(web, 1)->scheme, "https");
 	assert_string_equal(ag_stream(web, 2)->client, "10.1.1.2");
@@ -219,9 +211,7 @@ much_is_pipelined_behind_a_slow_app(void **state)
 	s = asked(1);
 	assert_true(rig_held(&g) <= SMALL_BYTES);
 	assert_int_equal(g.r->large.used, 0);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	assert_true(cl_head_has(c, "Connection: close\r\n"));
 	assert_true(c->eof && !c->broken && c->in.n == 0);
 	rig_close(&g);
@@ -270,9 +260,7 @@ a_body_by_length(void **state)
 	cl_put(c, "456789");
 	rig_settle(&g);
 	in_is(s, "456789");
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	assert_false(c->eof);
 	assert_int_equal(exchange(c, "GET /next", OK2), 200);
 	assert_int_equal(web->nstreams, 1);
@@ -456,9 +444,7 @@ the_app_decides_on_expect(void **state)
 	assert_int_equal(cl_take(c, false), 100);
 	cl_put(c, "abc");
 	rig_settle(&g);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	cl_put(c, req("PUT /f", "Expect: 100-continue\r\n"
 	    "Content-Length: 3\r\n"));
 	rig_settle(&g);
@@ -609,9 +595,7 @@ an_app_closes_its_idle_connection(void **state)
 	rig_settle(&g);
 	as_stop(ag_stream(web, 5));
 	rig_settle(&g);
-	as_say(ag_stream(web, 5), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, ag_stream(web, 5), OK2), 200);
 	assert_int_equal(exchange(c, "GET /7b", OK2), 200);
 	assert_int_equal(web->nstreams, 6);
 	/* Nor one that said more than it was asked for. */
@@ -662,9 +646,7 @@ an_app_that_closes_without_an_answer(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /", ""));
-	s = asked(1);
+	c = asking("GET /", &s);
 	as_end(s);
 	rig_settle(&g);
 	assert_int_equal(cl_take(c, false), 502);
@@ -734,9 +716,7 @@ a_head_of_an_answer_has_a_bound(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /", ""));
-	s = asked(1);
+	c = asking("GET /", &s);
 	as_say(s, "HTTP/1.1 200 OK\r\nX: ");
 	as_sayn(s, fill, 60000);
 	as_say(s, "\r\nContent-Length: 2\r\n\r\nok");
@@ -806,9 +786,7 @@ a_close_delimited_answer_ends_with_the_app(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /", ""));
-	s = asked(1);
+	c = asking("GET /", &s);
 	as_say(s, "HTTP/1.0 200 OK\r\n\r\nabc");
 	rig_settle(&g);
 	assert_false(c->eof);
@@ -909,9 +887,7 @@ an_app_that_does_not_read(void **state)
 	rig_run(&g, 2000);
 	assert_int_equal(s->in.n, total);
 	assert_memory_equal(s->in.p, body, total);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	free(body);
 	rig_close(&g);
 }
@@ -1048,8 +1024,7 @@ a_head_has_ten_seconds_from_its_first_byte(void **state)
 	assert_true(c->eof);
 	assert_in_range(c->end_ms - at, 10000, 10100);
 	/* The same for the second one on a connection. */
-	c = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(c, "GET /", OK2), 200);
+	c = kept();
 	rig_run(&g, 30000);
 	cl_put(c, "GET");
 	at = world_now(g.w);
@@ -1087,14 +1062,10 @@ an_app_has_time_for_its_first_byte(void **state)
 	(void)state;
 	begin();
 	go_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /", ""));
-	s = asked(1);
+	c = asking("GET /", &s);
 	rig_run(&g, 590000);
 	assert_int_equal(c->in.n, 0);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	cl_put(c, req("GET /", "Sec-Fetch-Mode: navigate\r\n"));
 	rig_run(&g, 601000);
 	assert_int_equal(cl_take(c, false), 504);
@@ -1110,9 +1081,7 @@ events_may_pause(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /", ""));
-	s = asked(1);
+	c = asking("GET /", &s);
 	as_say(s, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
 	rig_run(&g, 3600 * 1000);
 	as_say(s, "data: x\n\n");
@@ -1131,8 +1100,7 @@ what_stands_still_is_ended(void **state)
 
 	(void)state;
 	begin_web();
-	idle = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(idle, "GET /", OK2), 200);
+	idle = kept();
 	up = cl_new(&g, C1, NULL);
 	cl_put(up, req("POST /up", "Content-Length: 100\r\n"));
 	cl_put(up, "abc");
@@ -1169,9 +1137,7 @@ what_moves_slowly_goes_on(void **state)
 	w.send_bytes = w.recv_bytes = 4000;
 	rig_init(&g, &w);
 	go_web();
-	down = cl_new(&g, C1, NULL);
-	cl_put(down, req("GET /down", ""));
-	s = asked(1);
+	down = asking("GET /down", &s);
 	as_say(s, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
 	as_sayn(s, body, 1 << 20);
 	up = cl_new(&g, C1, NULL);
@@ -1356,9 +1322,7 @@ bad_requests(void **state)
 		}
 		assert_false(c->broken);
 	}
-	as_say(ag_stream(web, 1), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(good, false), 200);
+	assert_int_equal(answered(good, ag_stream(web, 1), OK2), 200);
 	assert_int_equal(web->nstreams, 1);
 	rig_close(&g);
 }
@@ -1380,9 +1344,7 @@ long_heads(void **state)
 	cl_put(c, req("GET /", d.p));
 	s = asked(1);
 	assert_true(s->in.n > 40000);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	cl_put(c, "GET / HTTP/1.1\r\nX: ");
 	cl_putn(c, fill, 70000);
 	rig_settle(&g);
@@ -1430,9 +1392,7 @@ a_head_in_many_pieces(void **state)
 	/* What came behind it is small, and so is what it is kept in. */
 	assert_int_equal(g.r->large.used, 0);
 	assert_int_equal(g.r->small.used, 1);
-	as_say(ag_last(web), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, ag_last(web), OK2), 200);
 	assert_int_equal(cl_take(c, false), 200);
 	free(fill);
 	free(d.p);

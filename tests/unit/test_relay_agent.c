@@ -3,9 +3,6 @@
  */
 #include "relay_test.h"
 
-#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define VERSION "Sec-WebSocket-Version: 13\r\n"
-#define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #define PROTO "Sec-WebSocket-Protocol: adit.tunnel.1\r\n"
 #define TOKEN "Authorization: Bearer " RIG_TOKEN "\r\n"
 
@@ -15,18 +12,6 @@ begin_plain(void)
 {
 	begin();
 	g.cfg.root = SL("dashboard");
-}
-
-static void
-status_is(const char *want)
-{
-	struct cl *c = cl_new(&g, C3, NULL);
-
-	assert_int_equal(cl_ask(c, "GET /api/relay/status HTTP/1.1\r\n" HOST
-	    "\r\n"), 200);
-	assert_true(cl_body_has(c, want));
-	assert_false(cl_body_has(c, "\"agents\""));
-	cl_close(c, false);
 }
 
 static void
@@ -191,8 +176,7 @@ nothing_changes_before_the_confirmation(void **state)
 	assert_true(new->welcome.n > 0);
 	rig_login(&g, C1);
 	web = old;
-	c = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(c, "GET /1", OK2), 200);
+	c = kept();
 	cl_put(c, req("GET /2", ""));
 	rig_settle(&g);
 	ag_confirm(new);
@@ -409,14 +393,6 @@ what_survives_a_restart(void **state)
 	rig_close(&g);
 }
 
-/* As a server does: when the other side has ended, it ends too. */
-static void
-ends_back(struct as *s)
-{
-	if (s->in_end && !s->out_end)
-		as_end(s);
-}
-
 static void
 an_agent_that_leaves_in_order(void **state)
 {
@@ -427,15 +403,11 @@ an_agent_that_leaves_in_order(void **state)
 	(void)state;
 	begin_web();
 	web->app = ends_back;
-	idle = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(idle, "GET /", OK2), 200);
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /long", ""));
-	rig_settle(&g);
-	s = ag_last(web);
+	idle = kept();
+	c = asking("GET /long", &s);
 	tunnel_goaway(&web->t, GOAWAY_SHUTDOWN, 20000);
 	rig_settle(&g);
-	status_is("\"tunnelConnected\":false");
+	status_says("\"tunnelConnected\":false");
 	assert_int_equal(cl_ask(idle, req("GET /new", "")), 502);
 	/* The same process dials a new session; the old one lives on. */
 	next = ag_new(&g, A2, "mac");
@@ -445,9 +417,7 @@ an_agent_that_leaves_in_order(void **state)
 	ag_dial(next);
 	rig_settle(&g);
 	assert_true(next->confirmed && web->fd >= 0);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	web = next;
 	assert_int_equal(exchange(idle, "GET /new", OK2), 200);
 	/* With nothing under way it is closed as done. */
@@ -460,19 +430,15 @@ static void
 an_agent_that_is_dead(void **state)
 {
 	struct cl *c;
-	uint64_t at;
+	struct as *s;
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /", ""));
-	rig_settle(&g);
+	c = asking("GET /", &s);
 	world_stall(g.w, g.host, web->host, true);
-	at = world_now(g.w);
 	rig_run(&g, 16000);
 	assert_int_equal(cl_take(c, false), 502);
 	assert_int_equal(g.r->remotes.used, 0);
-	(void)at;
 	world_stall(g.w, g.host, web->host, false);
 	rig_close(&g);
 }

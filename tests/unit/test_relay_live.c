@@ -47,16 +47,6 @@ count(const struct cl *c, const char *text)
 
 #define FRAMES(c) count((c), "event: status\ndata: {")
 
-static unsigned
-get(struct cl *c, const char *path, const char *fields)
-{
-	static char area[8000];
-
-	snprintf(area, sizeof area, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", path,
-	    fields);
-	return cl_ask(c, area);
-}
-
 static void
 frames_come_with_changes(void **state)
 {

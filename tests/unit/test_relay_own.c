@@ -6,16 +6,6 @@
 #include "base/asset.h"
 #include "relay_test.h"
 
-static unsigned
-get(struct cl *c, const char *path, const char *fields)
-{
-	static char line[3000];
-
-	snprintf(line, sizeof line, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", path,
-	    fields);
-	return cl_ask(c, line);
-}
-
 static void
 begin_dashboard(void)
 {

@@ -9,12 +9,6 @@
 #define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
 #define NAVIGATE "Sec-Fetch-Mode: navigate\r\n"
 #define BEARER "Authorization: Bearer adit_pTEST\r\n"
-#define SWITCH "Connection: Upgrade\r\nUpgrade: websocket\r\n" \
-	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
-	"Sec-WebSocket-Version: 13\r\n"
-#define SWITCHED "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" \
-	"Connection: Upgrade\r\n" \
-	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 
 enum { ANN, MEM, VIC };
 
@@ -25,16 +19,6 @@ send_to(struct cl *c, const char *line, const char *fields, const char *body)
 
 	snprintf(area, sizeof area, "%s HTTP/1.1\r\n" HOST "%s"
 	    "Content-Length: %zu\r\n\r\n%s", line, fields, strlen(body), body);
-	return cl_ask(c, area);
-}
-
-static unsigned
-get(struct cl *c, const char *path, const char *fields)
-{
-	static char area[8000];
-
-	snprintf(area, sizeof area, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", path,
-	    fields);
 	return cl_ask(c, area);
 }
 
@@ -190,9 +174,7 @@ roles_open_what_they_may(void **state)
 	assert_true(as_has(s, "X-Forwarded-User: mem\r\n"
 	    "X-Forwarded-Groups: member\r\n"));
 	assert_string_equal(s->user, "mem");
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	/* Named people: mem is none of them. */
 	fake.rules = 1;
 	fake.may = "ann";
@@ -214,9 +196,7 @@ roles_open_what_they_may(void **state)
 	cl_put(c, "\r\n");
 	rig_settle(&g);
 	assert_true(as_has(ag_last(web), "GET /z "));
-	as_say(ag_last(web), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, ag_last(web), OK2), 200);
 	assert_int_equal(fake.accesses, 2);
 	rig_close(&g);
 }
@@ -241,9 +221,7 @@ tokens_open_by_scope(void **state)
 	s = asked(1);
 	assert_true(as_has(s, "X-Forwarded-User: token:ci\r\n"));
 	assert_false(as_has(s, "adit_p"));
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	/* Status is not for it. */
 	assert_int_equal(get(c, "/api/relay/status", BEARER), 200);
 	assert_false(cl_body_has(c, "\"agents\":"));
@@ -254,20 +232,12 @@ tokens_open_by_scope(void **state)
 
 /* A WebSocket of u[i] to the app; its stream. */
 static struct as *
-open_ws(struct cl *c, const char *fields)
+open_ws_with(struct cl *c, const char *fields)
 {
-	struct as *s;
-
-	cl_put(c, "GET /ws HTTP/1.1\r\n" HOST SWITCH);
+	cl_put(c, "GET /ws HTTP/1.1\r\n" HOST UPGRADE VERSION KEY);
 	cl_put(c, fields);
 	cl_put(c, "\r\n");
-	rig_settle(&g);
-	s = ag_last(web);
-	assert_non_null(s);
-	as_say(s, SWITCHED);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 101);
-	return s;
+	return switched(c);
 }
 
 static bool
@@ -308,10 +278,10 @@ what_runs_ends_with_its_session(void **state)
 		fake.scopes = SCOPE_APPS;
 		for (unsigned k = 0; k < 3; k++)
 			c[k] = cl_new(&g, C1, NULL);
-		open_ws(c[ANN], fake_cookie(ANN));
+		open_ws_with(c[ANN], fake_cookie(ANN));
 		mem = fake_cookie(MEM);
-		open_ws(c[MEM], mem);
-		open_ws(c[2], BEARER);
+		open_ws_with(c[MEM], mem);
+		open_ws_with(c[2], BEARER);
 		/* And an answer that is half there. */
 		body = cl_new(&g, C1, NULL);
 		cl_put(body, "GET /long HTTP/1.1\r\n" HOST);

@@ -12,15 +12,7 @@ static void
 begin_parking(void)
 {
 	begin();
-	g.cfg.grace_ms = GRACE_MS;
-	g.cfg.root = SL("web");
-	rig_start(&g);
-	web = ag_new(&g, A1, "mac");
-	web->parks = true;
-	ag_dial(web);
-	rig_settle(&g);
-	assert_true(web->confirmed);
-	rig_login(&g, C1);
+	go_parking();
 	for (size_t i = 0; i < sizeof big; i++)
 		big[i] = (uint8_t)(i * 7 + (i >> 8));
 }
@@ -29,13 +21,9 @@ begin_parking(void)
 static struct cl *
 downloading(struct as **s)
 {
-	struct cl *c = cl_new(&g, C1, NULL);
+	struct cl *c = asking("GET /big", s);
 	char head[100];
 
-	cl_put(c, req("GET /big", ""));
-	rig_settle(&g);
-	*s = ag_last(web);
-	assert_non_null(*s);
 	snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n"
 	    "Content-Length: %d\r\n\r\n", BIG);
 	as_say(*s, head);
@@ -66,15 +54,18 @@ resume(void)
 	assert_true(web->resumed && !web->refused);
 }
 
-static void
-status_says(const char *want)
+/* An answer under way whose tunnel was cut, and both sides know it. */
+static struct cl *
+cut_short(struct as **s)
 {
-	struct cl *c = cl_new(&g, C3, NULL);
+	struct cl *c;
 
-	assert_int_equal(cl_ask(c, "GET /api/relay/status HTTP/1.1\r\n" HOST
-	    "\r\n"), 200);
-	assert_true(cl_body_has(c, want));
-	cl_close(c, false);
+	begin_parking();
+	c = downloading(s);
+	rig_settle(&g);
+	ag_drop(web, true);
+	rig_settle(&g);
+	return c;
 }
 
 static void
@@ -105,9 +96,7 @@ a_cut_is_a_pause(void **state)
 		assert_int_equal(up->n, 2);
 		assert_true(up->in.n > BIG);
 		assert_memory_equal(up->in.p + up->in.n - BIG, big, BIG);
-		as_say(up, OK2);
-		rig_settle(&g);
-		assert_int_equal(cl_take(u, false), 200);
+		assert_int_equal(answered(u, up, OK2), 200);
 		downloaded(c, s);
 		rig_close(&g);
 	}
@@ -287,11 +276,7 @@ an_impossible_number_ends_the_session(void **state)
 	struct cl *c;
 
 	(void)state;
-	begin_parking();
-	c = downloading(&s);
-	rig_settle(&g);
-	ag_drop(web, true);
-	rig_settle(&g);
+	c = cut_short(&s);
 	web->t.received += 5;
 	ag_resume(web);
 	rig_settle(&g);
@@ -380,9 +365,7 @@ a_request_waits_for_the_agent(void **state)
 	rig_run(&g, AGENT_WAIT_MS / 2);
 	assert_int_equal(cl_take(late, false), 0);
 	resume();
-	as_say(ag_last(web), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(late, false), 200);
+	assert_int_equal(answered(late, ag_last(web), OK2), 200);
 	rig_close(&g);
 }
 
@@ -426,14 +409,8 @@ a_full_relay_takes_its_agents_back(void **state)
 
 	(void)state;
 	begin();
-	g.cfg.grace_ms = GRACE_MS;
 	g.cfg.max_agents = 1;
-	g.cfg.root = SL("web");
-	rig_start(&g);
-	web = ag_new(&g, A1, "mac");
-	web->parks = true;
-	ag_dial(web);
-	rig_login(&g, C1);
+	go_parking();
 	c = downloading(&s);
 	rig_settle(&g);
 	rig_scarce(&g, 0);
@@ -462,11 +439,7 @@ a_new_process_ends_a_parked_session(void **state)
 	struct ag *b;
 
 	(void)state;
-	begin_parking();
-	c = downloading(&s);
-	rig_settle(&g);
-	ag_drop(web, true);
-	rig_settle(&g);
+	c = cut_short(&s);
 	d = cl_new(&g, C1, NULL);
 	cl_put(d, req("GET /later", ""));
 	rig_settle(&g);
@@ -482,9 +455,7 @@ a_new_process_ends_a_parked_session(void **state)
 	rig_settle(&g);
 	assert_true(b->confirmed && c->eof);
 	assert_int_equal(b->nstreams, 1);       /* what waited */
-	as_say(ag_last(b), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(d, false), 200);
+	assert_int_equal(answered(d, ag_last(b), OK2), 200);
 	ag_resume(web);
 	rig_settle(&g);
 	assert_string_equal(web->code, "unknown-session");
@@ -540,11 +511,7 @@ a_relay_that_stops_lets_a_parked_session_finish(void **state)
 	struct cl *c;
 
 	(void)state;
-	begin_parking();
-	c = downloading(&s);
-	rig_settle(&g);
-	ag_drop(web, true);
-	rig_settle(&g);
+	c = cut_short(&s);
 	relay_stop(g.r, world_io(g.host));
 	rig_run(&g, 1000);
 	resume();

@@ -4,18 +4,7 @@
  */
 #include "relay_test.h"
 
-#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define VERSION "Sec-WebSocket-Version: 13\r\n"
-#define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #define NO_FIELDS "HTTP/1.1\r\n" HOST "\r\n"
-
-/* An app that closes when the relay does. */
-static void
-ends_back(struct as *s)
-{
-	if (s->in_end && !s->out_end)
-		as_end(s);
-}
 
 static void
 stop(void)
@@ -34,14 +23,9 @@ stops_in_order(void **state)
 	(void)state;
 	begin_web();
 	web->app = ends_back;
-	idle = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(idle, "GET /", OK2), 200);
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /long", ""));
-	rig_settle(&g);
-	s = ag_last(web);
-	relay_stop(g.r, world_io(g.host));
-	rig_settle(&g);
+	idle = kept();
+	c = asking("GET /long", &s);
+	stop();
 	assert_false(relay_stopped(g.r));
 	assert_true(idle->eof && !idle->broken);
 	assert_true(web->goaway);
@@ -59,9 +43,7 @@ stops_in_order(void **state)
 	rig_settle(&g);
 	assert_int_equal(again->status, 503);
 	ag_drop(again, false);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	assert_true(cl_head_has(c, "Connection: close\r\n"));
 	assert_true(c->eof && !c->broken);
 	assert_int_equal(web->close_code, 4000);
@@ -79,16 +61,12 @@ stops_after_its_time(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /long", ""));
+	c = asking("GET /long", &s);
 	ws = cl_new(&g, C1, NULL);
 	cl_put(ws, req("GET /ws", UPGRADE VERSION KEY));
-	rig_settle(&g);
-	for (s = web->streams; !as_has(s, "/ws"); s = s->next)
-		;
-	as_say(s, "HTTP/1.1 101 Switching Protocols\r\n" UPGRADE "\r\n");
-	rig_settle(&g);
-	assert_int_equal(cl_take(ws, false), 101);
+	s = asked(2);
+	assert_int_equal(answered(ws, s, "HTTP/1.1 101 Switching Protocols"
+	    "\r\n" UPGRADE "\r\n"), 101);
 	s->in.n = 0;
 	at = world_now(g.w);
 	relay_stop(g.r, world_io(g.host));
@@ -150,18 +128,14 @@ a_connection_without_a_request_is_let_speak(void **state)
 	assert_false(c->eof || half->eof || web->goaway);
 	cl_put(c, req("GET /", ""));
 	s = asked(1);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	assert_true(cl_head_has(c, "Connection: close\r\n"));
 	assert_true(c->eof && !c->broken);
 	assert_false(web->goaway);
 	cl_put(half, strchr(req("GET /", ""), '\n') + 1);
 	s = asked(2);
 	assert_true(web->goaway);
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(half, false), 200);
+	assert_int_equal(answered(half, s, OK2), 200);
 	rig_run(&g, 100);
 	assert_true(relay_stopped(g.r));
 	rig_close(&g);
@@ -200,8 +174,7 @@ a_request_that_is_here_is_served(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(c, "GET /", OK2), 200);
+	c = kept();
 	s = ag_last(web);
 	s->in.n = 0;
 	world_stall(g.w, g.hosts[0], g.host, true);
@@ -210,9 +183,7 @@ a_request_that_is_here_is_served(void **state)
 	while (s->in.n == 0)
 		rig_run(&g, 1);
 	stop();
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	assert_true(cl_head_has(c, "Connection: close\r\n"));
 	assert_true(c->eof && !c->broken);
 	rig_close(&g);
@@ -267,8 +238,7 @@ one_that_is_held_writes_nothing_and_goes_on(void **state)
 
 	(void)state;
 	begin_web();
-	c = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(c, "GET /", OK2), 200);
+	c = kept();
 	login = cl_new(&g, C2, NULL);
 	t = cl_new(&g, C2, NULL);
 	rig_settle(&g);
@@ -313,12 +283,8 @@ one_that_leaves_sends_its_agents_away(void **state)
 	(void)state;
 	begin_web();
 	web->app = ends_back;
-	idle = cl_new(&g, C1, NULL);
-	assert_int_equal(exchange(idle, "GET /", OK2), 200);
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /long", ""));
-	rig_settle(&g);
-	s = ag_last(web);
+	idle = kept();
+	c = asking("GET /long", &s);
 	fresh = cl_new(&g, C1, NULL);
 	rig_settle(&g);
 	hold(true);
@@ -328,15 +294,11 @@ one_that_leaves_sends_its_agents_away(void **state)
 	assert_true(idle->eof && !idle->broken);
 	assert_false(web->goaway);
 	cl_put(fresh, req("GET /", ""));
-	as_say(asked(3), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(fresh, false), 200);
+	assert_int_equal(answered(fresh, asked(3), OK2), 200);
 	assert_true(web->goaway);
 	assert_int_equal(web->goaway_reason, GOAWAY_UPGRADE);
 	assert_false(relay_stopped(g.r));
-	as_say(s, OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, s, OK2), 200);
 	rig_run(&g, 100);
 	assert_int_equal(web->close_code, 4000);
 	assert_true(relay_stopped(g.r));
@@ -349,23 +311,15 @@ static void
 one_that_left_waits_for_no_cut_session(void **state)
 {
 	struct cl *c, *d;
+	struct as *s;
 	struct ag *other;
 
 	(void)state;
 	begin();
-	g.cfg.grace_ms = GRACE_MS;
-	g.cfg.root = SL("web");
-	rig_start(&g);
-	web = ag_new(&g, A1, "mac");
+	go_parking();
+	c = asking("GET /one", &s);
 	other = ag_new(&g, A2, "linux");
-	web->parks = other->parks = true;
-	ag_dial(web);
-	rig_settle(&g);
-	rig_login(&g, C1);
-	c = cl_new(&g, C1, NULL);
-	cl_put(c, req("GET /one", ""));
-	rig_settle(&g);
-	assert_non_null(ag_last(web));
+	other->parks = true;
 	ag_dial(other);
 	rig_settle(&g);
 	d = cl_new(&g, C1, NULL);
@@ -417,9 +371,7 @@ requests_wait_for_agents_after_a_takeover(void **state)
 	ag_dial(web);
 	rig_settle(&g);
 	assert_false(relay_awaits(g.r));
-	as_say(ag_last(web), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, ag_last(web), OK2), 200);
 	/* Later there is nothing to wait for. */
 	rig_run(&g, EXPECT_MS);
 	ag_drop(web, false);
@@ -468,9 +420,7 @@ the_first_app_stays_the_first(void **state)
 	rig_settle(&g);
 	ag_dial(web);
 	rig_settle(&g);
-	as_say(ag_last(web), OK2);
-	rig_settle(&g);
-	assert_int_equal(cl_take(c, false), 200);
+	assert_int_equal(answered(c, ag_last(web), OK2), 200);
 	/* But not where a setting says what the main site serves. */
 	g.cfg.app_domain = SL("apps.test");
 	ag_drop(web, false);

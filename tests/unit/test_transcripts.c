@@ -383,7 +383,7 @@ payload_of(struct json step, struct buf *area)
 static bool
 is_event(struct json step, const char *what)
 {
-	return slice_eq(vec_text(step, "event"), vec_str(what));
+	return slice_eq(vec_text(step, "event"), str(what));
 }
 
 /* One step in the role; false: from here on only its form is checked. */

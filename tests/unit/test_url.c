@@ -9,20 +9,8 @@
 #include <cmocka.h>
 
 #include "codec/url.h"
+#include "check.h"
 #include "guard.h"
-
-#define COUNT(v) (sizeof(v) / sizeof(v)[0])
-#define CHECK(condition, why)                                                  \
-	do {                                                                   \
-		if (!(condition))                                              \
-			fail_msg("%s: %s", (why), #condition);                 \
-	} while (0)
-
-static struct slice
-str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 /* Every prefix through every parser, for the guard page's sake. */
 static void

@@ -50,7 +50,7 @@ tells_valid_text_whole_split_and_by_bytes(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof vecs / sizeof vecs[0]; i++) {
-		struct slice s = guard_slice(vec_str(vecs[i].text));
+		struct slice s = guard_slice(str(vecs[i].text));
 		struct utf8 one = { 0 };
 
 		CHECK(utf8_valid(s) == vecs[i].good, vecs[i].why);
@@ -75,7 +75,7 @@ takes_characters_up_to_the_first_that_is_none(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof vecs / sizeof vecs[0]; i++) {
-		struct slice s = guard_slice(vec_str(vecs[i].text)), rest = s;
+		struct slice s = guard_slice(str(vecs[i].text)), rest = s;
 		uint32_t c;
 
 		while (utf8_take(&rest, &c))

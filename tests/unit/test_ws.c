@@ -559,7 +559,7 @@ reads_what_extensions_were_agreed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(vecs); i++) {
-		struct slice in = guard_slice(vec_str(vecs[i].in));
+		struct slice in = guard_slice(str(vecs[i].in));
 		uint8_t bits = 0;
 		enum err e = ws_extension_bits(in, &bits);
 

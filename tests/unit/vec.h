@@ -1,7 +1,7 @@
 /*
  * What the vector tests share: reading files of tests/vectors (from the root
- * of the repository), hexadecimal, and a check that names the case that
- * failed. Include <cmocka.h> and what it needs first.
+ * of the repository), and hexadecimal. Include <cmocka.h> and what it needs
+ * first.
  */
 #ifndef ADIT_TESTS_VEC_H
 #define ADIT_TESTS_VEC_H
@@ -10,22 +10,9 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "check.h"
 #include "codec/json.h"
 #include "guard.h"
-
-/* As assert_true, but says which row of a table it was. */
-#define CHECK(condition, why)                                                  \
-	do {                                                                   \
-		if (!(condition))                                              \
-			fail_msg("%s: %s", (why), #condition);                 \
-	} while (0)
-
-/* Slices of C strings: tests have them, src/ has not. */
-static inline struct slice
-vec_str(const char *s)
-{
-	return slice_of(s, strlen(s));
-}
 
 /* A whole file; the caller frees the pointer. Ends the program without it. */
 static inline struct slice
@@ -74,7 +61,7 @@ vec_get(struct json obj, const char *name)
 {
 	struct json v;
 
-	assert_int_equal(json_get(obj, vec_str(name), &v), E_OK);
+	assert_int_equal(json_get(obj, str(name), &v), E_OK);
 	return v;
 }
 
