@@ -59,13 +59,16 @@ tail_room(const struct ring *r)
 	return left > RING_LENGTH_BYTES ? left - RING_LENGTH_BYTES : 0;
 }
 
-/* May one block more be held, and how many must be reserved for that. */
+/*
+ * What must be reserved for a record of `want` bytes more: its block, and
+ * behind that one, for data, those that are kept for control frames. So data
+ * does not use the rest of a block that they opened there, either.
+ */
 static bool
-may_grow(const struct ring *r, bool data, uint32_t *need)
+may_put(const struct ring *r, size_t want, bool data, uint32_t *need)
 {
-	uint32_t keep = data ? RING_CONTROL_BLOCKS : 0;
-
-	*need = r->nblocks + 1 + keep;
+	*need = r->nblocks + (want > tail_room(r)) +
+	    (data ? RING_CONTROL_BLOCKS : 0);
 	return *need <= r->max;
 }
 
@@ -75,30 +78,18 @@ ring_has_room(const struct ring *r, const struct blocks *b, size_t want,
 {
 	uint32_t need;
 
-	if (want <= tail_room(r))
-		return true;
-	if (!may_grow(r, data, &need))
-		return false;
-	return need <= r->reserved ||
-	    need - r->reserved <= b->pool.cap - b->reserved;
+	return may_put(r, want, data, &need) && (need <= r->reserved ||
+	    need - r->reserved <= b->pool.cap - b->reserved);
 }
 
-/* Begin a block behind the tail. */
-static bool
-grow(struct ring *r, struct blocks *b, bool data)
+/* Begin a block behind the tail; it is reserved. */
+static void
+grow(struct ring *r, struct blocks *b)
 {
-	uint32_t need, i;
-	void *item;
+	void *item = pool_take(&b->pool);
+	uint32_t i;
 
-	if (!may_grow(r, data, &need))
-		return false;
-	if (need > r->reserved) {
-		if (!blocks_reserve(b, need - r->reserved))
-			return false;
-		r->reserved = need;
-	}
-	item = pool_take(&b->pool);
-	assert(item != NULL);           /* it was reserved */
+	assert(item != NULL && r->nblocks < r->reserved);
 	i = pool_index(&b->pool, item);
 	if (r->nblocks == 0) {
 		r->head = r->cur = i;
@@ -110,16 +101,24 @@ grow(struct ring *r, struct blocks *b, bool data)
 	r->tail = i;
 	r->tail_end = 0;
 	r->nblocks++;
-	return true;
 }
 
 uint8_t *
 ring_room(struct ring *r, struct blocks *b, size_t want, bool data,
     size_t *room)
 {
+	uint32_t need;
+
 	assert(want > 0 && want <= RING_RECORD_MAX);
-	if (want > tail_room(r) && !grow(r, b, data))
+	if (!may_put(r, want, data, &need))
 		return NULL;
+	if (need > r->reserved) {
+		if (!blocks_reserve(b, need - r->reserved))
+			return NULL;
+		r->reserved = need;
+	}
+	if (want > tail_room(r))
+		grow(r, b);
 	*room = tail_room(r);
 	assert(*room >= want);
 	return at(b, r->tail, r->tail_end + RING_LENGTH_BYTES);

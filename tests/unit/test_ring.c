@@ -154,6 +154,48 @@ a_full_record_fills_its_block(void **state)
 	end();
 }
 
+/*
+ * Control frames open the blocks that are kept for them; what is left of
+ * those is not for data, or some rounds later no control frame would fit.
+ */
+static void
+data_leaves_what_control_frames_opened(void **state)
+{
+	uint64_t n = 0;
+
+	(void)state;
+	begin(FLOOR);
+	while (put(n, RING_RECORD_MAX, true))
+		n++;
+	for (int i = 0; i < RING_CONTROL_BLOCKS; i++) {
+		while (ring.nblocks == n + (uint64_t)i) {
+			assert_true(ring_has_room(&ring, &blocks, 100, false));
+			assert_true(put(0, 100, false));
+		}
+		assert_false(ring_has_room(&ring, &blocks, 1, true));
+		assert_false(put(0, 1, true));
+	}
+	/* So it is when it is the budget that ends, not the ring. */
+	end();
+	begin(CAP);
+	assert_true(blocks_reserve(&blocks, CAP - FLOOR));
+	while (put(n, RING_RECORD_MAX, true))
+		n++;
+	assert_true(put(0, 100, false));
+	assert_false(ring_has_room(&ring, &blocks, 1, true));
+	assert_false(put(0, 1, true));
+	/* One block more for it: the one that data may then end in. */
+	blocks_unreserve(&blocks, 1);
+	assert_true(ring_has_room(&ring, &blocks, 1, true));
+	assert_true(put(0, 1, true));
+	assert_int_equal(blocks.reserved, CAP);
+	for (int i = 0; i < RING_CONTROL_BLOCKS; i++)
+		assert_true(put(0, RING_RECORD_MAX, false));
+	assert_false(put(0, RING_RECORD_MAX, false));
+	blocks_unreserve(&blocks, CAP - FLOOR - 1);
+	end();
+}
+
 static void
 an_acknowledgement_may_not_fall_or_run_ahead(void **state)
 {
@@ -210,6 +252,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_a_queue),
 		cmocka_unit_test(a_full_record_fills_its_block),
+		cmocka_unit_test(data_leaves_what_control_frames_opened),
 		cmocka_unit_test(an_acknowledgement_may_not_fall_or_run_ahead),
 		cmocka_unit_test(the_budget_is_shared),
 	};
