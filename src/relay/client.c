@@ -32,7 +32,9 @@ static const uint16_t client_edges[CLIENT_STATES] = {
 	    1 << CLIENT_DEAD,
 	[CLIENT_WAIT] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_PROXY |
 	    1 << CLIENT_FLUSH | 1 << CLIENT_DEAD,
-	[CLIENT_BODY] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_FLUSH |
+	/* To an app: it came meanwhile, and has the main site now. */
+	[CLIENT_BODY] = 1 << CLIENT_IDLE | 1 << CLIENT_ASK | 1 << CLIENT_PROXY |
+	    1 << CLIENT_WAIT | 1 << CLIENT_LIVE | 1 << CLIENT_FLUSH |
 	    1 << CLIENT_DEAD,
 	[CLIENT_PROXY] = 1 << CLIENT_IDLE | 1 << CLIENT_WS | 1 << CLIENT_FLUSH |
 	    1 << CLIENT_DEAD,

@@ -100,6 +100,31 @@ one_stream_for_one_app(void **state)
 	rig_close(&g);
 }
 
+/* A body that the relay itself reads was begun when the first app came, whose
+ * path it is now. */
+static void
+a_body_begun_before_the_first_app(void **state)
+{
+	struct cl *c;
+
+	(void)state;
+	begin();
+	g.cfg.root = SL("");
+	g.cfg.no_login = true;
+	rig_start(&g);
+	c = cl_new(&g, C1, NULL);
+	cl_put(c, "POST /api/auth/logout HTTP/1.1\r\n" HOST
+	    "Content-Length: 4\r\n\r\nbo");
+	rig_settle(&g);
+	web = ag_up(&g, A1, "mac");
+	cl_put(c, "dy");
+	as_say(asked(1), OK2);
+	assert_true(as_has(ag_stream(web, 1), "\r\n\r\nbody"));
+	rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 200);
+	rig_close(&g);
+}
+
 /* Nobody logs in, and a proxy carries two people on one connection. */
 static void
 one_stream_for_one_address_behind_a_proxy(void **state)
@@ -1550,6 +1575,7 @@ main(void)
 		cmocka_unit_test(passes_a_request_and_its_answer),
 		cmocka_unit_test(one_stream_for_one_person),
 		cmocka_unit_test(one_stream_for_one_app),
+		cmocka_unit_test(a_body_begun_before_the_first_app),
 		cmocka_unit_test(one_stream_for_one_address_behind_a_proxy),
 		cmocka_unit_test(pipelined_requests_are_answered_in_order),
 		cmocka_unit_test(an_app_with_its_own_host),

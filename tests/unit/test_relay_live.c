@@ -48,6 +48,27 @@ count(const struct cl *c, const char *text)
 #define FRAMES(c) count((c), "event: status\ndata: {")
 
 static void
+a_request_with_a_body_may_listen(void **state)
+{
+	char with_body[1000];
+	struct cl *c;
+
+	(void)state;
+	begin_live();
+	snprintf(with_body, sizeof with_body, "%sContent-Length: 5\r\n",
+	    fake_cookie(VIC));
+	/* The second time who it is is known at once. */
+	for (unsigned i = 0; i < 2; i++) {
+		c = listen_to(RIG_MAIN, with_body);
+		assert_int_equal(FRAMES(c), 0);
+		cl_put(c, "hello");
+		rig_settle(&g);
+		assert_int_equal(FRAMES(c), 1);
+	}
+	rig_close(&g);
+}
+
+static void
 frames_come_with_changes(void **state)
 {
 	struct cl *c;
@@ -384,6 +405,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(a_request_with_a_body_may_listen),
 		T(frames_come_with_changes),
 		T(frames_are_at_most_one_a_second),
 		T(who_reads_slowly_skips_frames),
