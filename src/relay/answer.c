@@ -1,8 +1,7 @@
 /*
  * Answers of apps, on their way to the client. Each head is parsed, checked
  * and written anew; of a body the framing is followed and the bytes pass as
- * they came, gathered so that what one read of the tunnel brought for one
- * client leaves in one write.
+ * they came.
  *
  * Bytes count as consumed (the agent gets credit for them) when the client's
  * socket took them, so a slow reader holds up its own stream and no other.
@@ -12,88 +11,6 @@
 #include <assert.h>
 
 #include "base/num.h"
-
-/* Write what was gathered; what the socket does not take waits in c->out. */
-void
-gather_flush(struct relay *r)
-{
-	struct client *c = r->gather.c;
-	struct slice *v = r->gather.v;
-	size_t k = r->gather.n;
-	int64_t n;
-
-	r->gather.c = NULL;
-	r->gather.n = r->gather.bytes = r->gather.used = 0;
-	if (c == NULL || c->state == CLIENT_DEAD)
-		return;
-	n = io_writev(r->io, c->fd, v, k);
-	if (n == IO_FAIL) {
-		client_close(c, true);
-		return;
-	}
-	if (n == IO_AGAIN) {
-		c->wr = false;
-		n = 0;
-	} else {
-		c->moved_ms = r->io->now_ms;
-	}
-	for (size_t i = 0; i < k; i++) {
-		size_t part = min_size((size_t)n, v[i].n);
-
-		n -= (int64_t)part;
-		v[i] = slice_from(v[i], part);
-		if (v[i].n > 0 && (!client_reserve_out(c,
-		    blocks_for(c->out.n + v[i].n)) ||
-		    !chain_put(&c->out, &r->blocks, v[i]))) {
-			client_close(c, true);
-			return;
-		}
-	}
-	if (c->out.n > 0) {
-		client_arm(c);
-		if (c->wr)
-			client_mark(c); /* a short write: no event comes */
-	}
-	proxy_drained(c);
-}
-
-/* Is `s` among the bytes that stay in place until the next flush? */
-static bool
-is_stable(const struct relay *r, struct slice s)
-{
-	return r->stable != NULL && s.p >= r->stable &&
-	    s.p < r->stable + r->stable_n;
-}
-
-/*
- * Send `s` to the client soon. False if the connection is closed: by an
- * error, or because it would hold more than it reserved.
- */
-bool
-gather_put(struct client *c, struct slice s)
-{
-	struct relay *r = c->r;
-	struct gather *g = &r->gather;
-
-	if (s.n == 0)
-		return true;
-	if (g->c != c || g->n == GATHER_MAX ||
-	    (!is_stable(r, s) && s.n > OUT_BYTES - g->used))
-		gather_flush(r);
-	if (c->state == CLIENT_DEAD)
-		return false;
-	if (c->out.n > 0 || !c->wr || (!is_stable(r, s) && s.n > OUT_BYTES))
-		return client_send(c, s);
-	if (!is_stable(r, s)) {
-		memcpy(g->copy + g->used, s.p, s.n);
-		s.p = g->copy + g->used;
-		g->used += s.n;
-	}
-	g->c = c;
-	g->v[g->n++] = s;
-	g->bytes += s.n;
-	return true;
-}
 
 /* The exchange failed before the client got anything of an answer. What is
  * said depends on what was asked: a page for a person going to one. */

@@ -4,7 +4,12 @@
  *   plan.c     sizes of all pools
  *   relay.c    making it, dispatching events, the turn, stopping
  *   peers.c    listening sockets, connections per address
- *   client.c   a client's connection: heads in, bytes out, deadlines
+ *   client.c   a client's connection: its states, its turn, its end
+ *   client_in.c   what it sends: heads, and what is kept of them
+ *   client_out.c  what it is sent
+ *   client_due.c  its deadlines
+ *   head.c     buffers for heads that came in pieces
+ *   request.c  where a request goes
  *   site.c     which site a request is for, and who may send it (pure)
  *   rewrite.c  heads as the app and as the client shall see them (pure)
  *   auth.c     who is it, and may they; the keeper's verdicts and notes
@@ -18,6 +23,7 @@
  *   metrics.c  numbers for Prometheus
  *   proxy.c    requests to streams
  *   answer.c   apps' answers to clients
+ *   gather.c   small writes to a client become one
  *   remote.c   agents: upgrade, hello, names, the tunnel's socket
  *   names.c    whose a bare name of an app is
  *   resume.c   sessions whose connection is cut, and the next one
@@ -506,48 +512,93 @@ void listener_run(struct relay *r, struct listener *l);
 struct peer *peer_add(struct relay *r, const struct addr *a);
 void peer_drop(struct relay *r, struct peer *p);
 
-/* client.c */
-void client_to(struct client *c, enum client_state next);
+/*
+ * client.c. Nothing is freed within a call: a closed connection is CLIENT_DEAD
+ * and its record lives until relay_step ends.
+ */
+/* Take over `fd`, which was accepted on listeners[listen] and is counted in
+ * `by_addr`. It is closed if there is no room. */
 void client_new(struct relay *r, int fd, const struct addr *peer,
     struct peer *by_addr, uint16_t listen);
+/* The one place that changes c->state; the edge must be a legal one. */
+void client_to(struct client *c, enum client_state next);
+/* `flags` of the loop (EV_*): remember them, and client_run. */
 void client_event(struct client *c, uint32_t flags);
-void client_timer(struct client *c);
 /* Free it without a further word; `abort`: the client sees a reset. */
 void client_close(struct client *c, bool abort);
 /* Look at it again before the turn ends. */
 void client_mark(struct client *c);
 /* Do what its state allows with what is readable and writable. */
 void client_run(struct client *c);
+/* The keeper's answer to what this connection asked: its request is looked at
+ * again, with `a` as r->verdict. An answer to an older question is ignored. */
+void client_resume(struct client *c, const struct answer *a);
+/* Look at a request in CLIENT_WAIT again; nothing in any other state. */
+void client_retry(struct client *c);
+/* The same in CLIENT_POLL, which the caller has checked. */
+void client_poll(struct client *c);
+
+/* client_in.c. Each may close the connection. */
+/* Read heads, and small bodies of our own, until there is no more or one was
+ * answered. */
+void client_read(struct client *c);
+/* Look at the bytes of a request (RFC 9112 3), as many as there are. `in` is
+ * what was read, or c->in. */
+void client_parse(struct client *c, struct slice in);
+/* In CLIENT_LINGER: read and forget. */
+void client_linger(struct client *c);
 /* Keep `s` as unread input, which may be a part of what is kept already.
- * False (the connection is closed then) if there is no room. */
+ * False if there is no room: then the connection is closed, */
 bool client_keep_input(struct client *c, struct slice s);
+/* or is not, and what was kept stays. */
 bool client_try_keep(struct client *c, struct slice s);
+/* Wipe what is kept, and give its buffer back. */
+void client_drop_input(struct client *c);
 /* Keep all of the request being looked at, to look at it again. */
 bool client_hold(struct client *c, enum client_state next);
 /* Its app's session is parked: hold the request for a while. False: it has
  * waited long enough, or there is no room to wait. */
 bool client_wait(struct client *c);
-/* Look at a request that waits again. */
-void client_retry(struct client *c);
+
+/* client_out.c */
 /* Send: at once if it can be, the rest waits in c->out. False if the
  * connection broke or memory is short; then it is closed. */
 bool client_send(struct client *c, struct slice s);
+/* Write what waits, as far as the socket takes it. */
+void client_write_more(struct client *c);
 /* The answer is complete: the next request, or the end. */
 void client_answered(struct client *c);
-/* Deadlines follow the state. */
-void client_arm(struct client *c);
-void client_resume(struct client *c, const struct answer *a);
+/* Let c->out hold what so many blocks can; false if memory is short. */
 bool client_reserve_out(struct client *c, uint32_t blocks);
 /* The stream's window became larger or smaller: as much is reserved. */
 bool client_window_out(struct client *c, uint32_t blocks);
 /* Give the reservation back if nothing needs it any more. */
 void client_release_out(struct client *c);
-/* Buffers for heads that came in pieces. */
-/* If there is none, a client that dawdles loses its own, but not `but`. */
+
+/* client_due.c */
+/* The state, or what it waits for, has changed: set its deadline. */
+void client_arm(struct client *c);
+/* The timer fired: end what is too late, or wait on. */
+void client_timer(struct client *c);
+
+/* head.c */
+/*
+ * A buffer for n bytes (0 to LARGE_BYTES), NULL if there is none. *large goes
+ * to head_give. If all are in use a client that dawdles loses its own, but not
+ * `but`.
+ */
 uint8_t *head_take(struct relay *r, size_t n, bool *large,
     const struct client *but);
+/* Not wiped. p may be NULL. */
 void head_give(struct relay *r, uint8_t *p, bool large);
-void client_write_more(struct client *c);
+
+/* request.c */
+/* A whole head was parsed; r->req_in and r->req_head say where it lies. It is
+ * answered, or under way, or held; or the connection is closed. */
+void request_route(struct client *c, const struct http_head *h);
+/* A head that nobody should see (an E_HTTP_*): answer, and end the
+ * connection. */
+void request_bad(struct client *c, enum err e);
 
 /* site.c */
 enum err site_find(struct relay *r, const struct client *c,
@@ -792,8 +843,16 @@ void answer_reset(void *owner, struct tunnel_stream *ts,
 void answer_closed(void *owner, struct tunnel_stream *ts);
 /* No answer comes: the client gets `status`; its stream is over. */
 void answer_fail(struct client *c, unsigned status, struct slice text);
-/* Gathered writes. */
+
+/* gather.c */
+/*
+ * Send `s` to the client soon: before the turn ends, or at the next flush.
+ * False if the connection is closed: by an error, or because it would hold
+ * more than it reserved. `s` may change after the call, unless it is a part of
+ * r->stable: that stays until gather_flush.
+ */
 bool gather_put(struct client *c, struct slice s);
+/* Write what was gathered; what the socket does not take waits in c->out. */
 void gather_flush(struct relay *r);
 
 /* remote.c */
@@ -888,7 +947,5 @@ void watch_body(struct client *c);
 void watch_timer(struct client *c);
 uint64_t watch_due(const struct client *c);
 void watch_gone(struct client *c);
-/* Look at a request in CLIENT_POLL again. */
-void client_poll(struct client *c);
 
 #endif
