@@ -1,56 +1,12 @@
 /*
- * One description of each table serves its reader, its writer and the lists
- * that people see: a column has a name, a kind and a place in the row. A row is
- * in use if its first byte is not zero.
- *
- * JSON rather than a format of our own, because people look into these files
- * and mend them; one row a line, so that an error has a line that helps.
+ * What stands in the tables: names and their rules, how rows are found, and the
+ * description of each file by which book.c reads and writes it. A new column is
+ * a row here and a member of its struct.
  */
 #include "state/people.h"
 
-#include <assert.h>
-
 #include "base/num.h"
-#include "codec/b64.h"
-
-enum kind {
-	C_TEXT,         /* ROW_TEXT(size) */
-	C_PLAIN,        /* the same, of visible ASCII */
-	C_TIME,         /* uint64_t below 2^53 */
-	C_WORD,         /* uint8_t: index of one of `size` names */
-	C_SCOPES,       /* uint8_t: bits of an array of names */
-	C_BYTES,        /* size bytes, base64url */
-	C_HASH,         /* struct scrypt_hash */
-	C_NAMES,        /* bits of people, an array of their names */
-	C_HIDDEN = 64,  /* not in lists */
-};
-
-struct column {
-	struct slice name;
-	uint8_t kind;
-	uint8_t size;
-	uint16_t at;                    /* offset in the row */
-	const struct slice *words;
-};
-
-struct section {
-	struct slice name;
-	const struct column *columns;
-	uint8_t ncolumns;
-	uint16_t row_bytes, rows;
-	uint32_t at;                    /* offset in the table */
-	/* What is wrong with row i, which is the last one so far. */
-	const char *(*fault)(const void *table, size_t i);
-};
-
-struct book {
-	struct slice file;
-	struct column head;
-	const struct section *sections;
-	size_t n;
-};
-
-enum { COLUMNS_MAX = 12 };
+#include "state/book.h"
 
 #define SAME4(a, b) _Static_assert((int)(a) == (int)(b), "words follow enums")
 SAME4(ROLE_ADMIN, 3);
@@ -109,8 +65,8 @@ people_app_ok(struct slice s)
 	return people_agent_ok(agent) && people_agent_ok(s);
 }
 
-static bool
-plain(uint8_t c)
+bool
+people_is_plain(uint8_t c)
 {
 	return c >= 0x20 && c <= 0x7e && c != '"' && c != '\\' && c != '<';
 }
@@ -121,7 +77,7 @@ people_plain(uint8_t *to, size_t max, struct slice s)
 	size_t n = min_size(s.n, max);
 
 	for (size_t i = 0; i < n; i++)
-		to[i] = plain(s.p[i]) ? s.p[i] : '?';
+		to[i] = people_is_plain(s.p[i]) ? s.p[i] : '?';
 	return to_u8(n);
 }
 
@@ -152,6 +108,55 @@ people_by_serial(struct people *p, uint64_t serial)
 		    p->rows[i].serial == serial)
 			return &p->rows[i];
 	return NULL;
+}
+
+/* ---- lists in JSON ------------------------ */
+
+bool
+people_scopes_read(uint8_t *bits, struct json v)
+{
+	struct json_iter it;
+	struct json name, e;
+
+	*bits = 0;
+	if (v.kind != JSON_ARRAY)
+		return false;
+	json_iter(&it, v);
+	while (json_next(&it, &name, &e)) {
+		size_t i = 0;
+
+		while (i < SCOPES && !json_is(e, people_scopes[i]))
+			i++;
+		if (i == SCOPES || (*bits >> i & 1) != 0)
+			return false;
+		*bits |= (uint8_t)(1 << i);
+	}
+	return true;
+}
+
+bool
+people_names_read(uint64_t bits[PEOPLE_MAX / 64], const struct people *p,
+    struct json v)
+{
+	struct json_iter it;
+	struct json name, e;
+	size_t n = 0;
+
+	memset(bits, 0, PEOPLE_MAX / 8);
+	if (v.kind != JSON_ARRAY)
+		return false;
+	json_iter(&it, v);
+	while (json_next(&it, &name, &e)) {
+		size_t i = 0;
+
+		while (i < PEOPLE_MAX && (p->rows[i].role == ROLE_NONE ||
+		    !json_is(e, row_text(p->rows[i].name))))
+			i++;
+		if (i == PEOPLE_MAX || ++n > RULE_PEOPLE_MAX)
+			return false;
+		bits[i / 64] |= (uint64_t)1 << i % 64;
+	}
+	return true;
 }
 
 /* ---- what may stand in a row ------------------------ */
@@ -310,344 +315,13 @@ static const struct book sessions_book = { SL_INIT("sessions.json"),
 	COL_BYTES("gen", C_BYTES, sessions, gen),
 	&sections[LIST_SESSIONS], 1 };
 
-/* ---- writing ------------------------ */
-
-static void
-put_names(struct json_out *o, const struct people *p, const uint64_t *bits)
-{
-	json_array(o);
-	for (size_t i = 0; i < PEOPLE_MAX; i++)
-		if ((bits[i / 64] >> i % 64 & 1) != 0)
-			json_put_string(o, row_text(p->rows[i].name));
-	json_array_end(o);
-}
-
-static void
-put_scopes(struct json_out *o, unsigned bits)
-{
-	json_array(o);
-	for (size_t i = 0; i < SCOPES; i++)
-		if ((bits >> i & 1) != 0)
-			json_put_string(o, people_scopes[i]);
-	json_array_end(o);
-}
-
-static void
-put_value(struct json_out *o, const struct column *c, const uint8_t *row,
-    const void *table)
-{
-	uint8_t area[SCRYPT_TEXT_MAX];
-	struct buf b = BUF_ON(area);
-	const uint8_t *p = row + c->at;
-	uint64_t n;
-
-	json_name(o, c->name);
-	switch (c->kind & ~C_HIDDEN) {
-	case C_TEXT:
-	case C_PLAIN:
-		json_put_string(o, slice_of(p + 1, p[0]));
-		break;
-	case C_TIME:
-		memcpy(&n, p, sizeof n);
-		json_put_u64(o, n);
-		break;
-	case C_WORD:
-		json_put_string(o, c->words[*p]);
-		break;
-	case C_SCOPES:
-		put_scopes(o, *p);
-		break;
-	case C_BYTES:
-		b64_encode(&b, slice_of(p, c->size), B64_URL_BARE);
-		json_put_string(o, buf_slice(&b));
-		break;
-	case C_HASH:
-		scrypt_put(&b, (const void *)p);
-		json_put_string(o, buf_slice(&b));
-		break;
-	default:
-		put_names(o, table, (const void *)p);
-	}
-	wipe(area, sizeof area);
-}
-
-static const uint8_t *
-row_at(const struct section *s, const void *table, size_t i)
-{
-	return (const uint8_t *)table + s->at + i * s->row_bytes;
-}
-
-static void
-put_section(struct buf *b, const struct section *s, const void *table)
-{
-	bool first = true;
-
-	buf_lit(b, ",\"");
-	buf_put(b, s->name);
-	buf_lit(b, "\":[\n");
-	for (size_t i = 0; i < s->rows; i++) {
-		const uint8_t *row = row_at(s, table, i);
-		struct json_out o = json_out_on(b);
-
-		if (row[0] == 0)
-			continue;
-		if (!first)
-			buf_lit(b, ",\n");
-		first = false;
-		json_object(&o);
-		for (size_t j = 0; j < s->ncolumns; j++)
-			put_value(&o, &s->columns[j], row, table);
-		json_object_end(&o);
-	}
-	buf_put(b, first ? SL("]") : SL("\n]"));
-}
-
-static bool
-save_book(const struct book *k, const void *table, const struct store_io *io,
-    struct buf *b)
-{
-	struct json_out o = json_out_on(b);
-
-	buf_reset(b);
-	json_object(&o);
-	json_pair_u64(&o, SL("version"), 1);
-	put_value(&o, &k->head, table, table);
-	for (size_t i = 0; i < k->n; i++)
-		put_section(b, &k->sections[i], table);
-	buf_lit(b, "}\n");
-	return buf_ok(b) && io->save(io->ctx, k->file, buf_slice(b));
-}
-
-/* ---- reading ------------------------ */
-
-bool
-people_scopes_read(uint8_t *bits, struct json v)
-{
-	struct json_iter it;
-	struct json name, e;
-
-	*bits = 0;
-	if (v.kind != JSON_ARRAY)
-		return false;
-	json_iter(&it, v);
-	while (json_next(&it, &name, &e)) {
-		size_t i = 0;
-
-		while (i < SCOPES && !json_is(e, people_scopes[i]))
-			i++;
-		if (i == SCOPES || (*bits >> i & 1) != 0)
-			return false;
-		*bits |= (uint8_t)(1 << i);
-	}
-	return true;
-}
-
-bool
-people_names_read(uint64_t bits[PEOPLE_MAX / 64], const struct people *p,
-    struct json v)
-{
-	struct json_iter it;
-	struct json name, e;
-	size_t n = 0;
-
-	memset(bits, 0, PEOPLE_MAX / 8);
-	if (v.kind != JSON_ARRAY)
-		return false;
-	json_iter(&it, v);
-	while (json_next(&it, &name, &e)) {
-		size_t i = 0;
-
-		while (i < PEOPLE_MAX && (p->rows[i].role == ROLE_NONE ||
-		    !json_is(e, row_text(p->rows[i].name))))
-			i++;
-		if (i == PEOPLE_MAX || ++n > RULE_PEOPLE_MAX)
-			return false;
-		bits[i / 64] |= (uint64_t)1 << i % 64;
-	}
-	return true;
-}
-
-static bool
-read_text(uint8_t *p, size_t max, bool is_plain, struct json v)
-{
-	struct buf b = buf_of(p + 1, max);
-
-	if (json_string(v, &b) != E_OK)
-		return false;
-	p[0] = to_u8(b.n);
-	for (size_t i = 0; i < b.n; i++)
-		if (is_plain && !plain(b.p[i]))
-			return false;
-	return true;
-}
-
-static bool
-read_word(uint8_t *p, const struct column *c, struct json v)
-{
-	for (*p = 0; *p < c->size; (*p)++)
-		if (json_is(v, c->words[*p]))
-			return true;
-	return false;
-}
-
-static bool
-read_value(const struct column *c, uint8_t *row, const void *table,
-    struct json v)
-{
-	uint8_t *p = row + c->at;
-	struct buf b = buf_of(p, c->size);
-	struct slice s = { NULL, 0 };
-	uint64_t n;
-
-	switch (c->kind & ~C_HIDDEN) {
-	case C_TEXT:
-	case C_PLAIN:
-		return read_text(p, c->size, (c->kind & C_PLAIN) != 0, v);
-	case C_TIME:
-		if (json_u64(v, &n) != E_OK || n >= (uint64_t)1 << 53)
-			return false;
-		memcpy(p, &n, sizeof n);
-		return true;
-	case C_WORD:
-		return read_word(p, c, v);
-	case C_SCOPES:
-		return people_scopes_read(p, v);
-	case C_BYTES:
-		return json_plain(v, &s) &&
-		    b64_decode(&b, s, B64_URL_BARE) == E_OK && b.n == c->size;
-	case C_HASH:
-		return json_plain(v, &s) && scrypt_parse((void *)p, s);
-	default:
-		return people_names_read((void *)p, table, v);
-	}
-}
-
-/* What is being read, and where it is wrong. */
-struct reading {
-	struct slice text;
-	struct store_fault *f;
-	struct json at;
-};
-
-static enum err
-wrong(const struct reading *r, struct json at, const char *why)
-{
-	return store_wrong(r->f, E_SYNTAX, store_line(r->text,
-	    at.raw.p == NULL ? 0 : (size_t)(at.raw.p - r->text.p)), why);
-}
-
-/* An object with these members and no others. */
-static bool
-members(struct json v, struct json_field *f, size_t n)
-{
-	struct json_iter it;
-	struct json name, member;
-	size_t found = 0;
-
-	if (v.kind != JSON_OBJECT || json_fields(v, f, n) != E_OK)
-		return false;
-	json_iter(&it, v);
-	while (json_next(&it, &name, &member))
-		found++;
-	for (size_t i = 0; i < n; i++)
-		if (f[i].v.kind == JSON_NONE)
-			return false;
-	return found == n;
-}
-
-static enum err
-read_row(const struct reading *r, const struct section *s, void *table,
-    size_t i, struct json v)
-{
-	struct json_field f[COLUMNS_MAX];
-	uint8_t *row = (uint8_t *)table + s->at + i * s->row_bytes;
-	const char *why;
-
-	for (size_t j = 0; j < s->ncolumns; j++)
-		f[j] = (struct json_field){ .name = s->columns[j].name };
-	if (!members(v, f, s->ncolumns))
-		return wrong(r, v, "a member is missing, unknown or doubled");
-	row[0] = 1;
-	for (size_t j = 0; j < s->ncolumns; j++)
-		if (!read_value(&s->columns[j], row, table, f[j].v))
-			return wrong(r, f[j].v, "a value that cannot be");
-	why = s->fault(table, i);
-	return why == NULL ? E_OK : wrong(r, v, why);
-}
-
-static enum err
-read_section(const struct reading *r, const struct section *s, void *table,
-    struct json list)
-{
-	struct json_iter it;
-	struct json name, v;
-	size_t i = 0;
-	enum err e = E_OK;
-
-	if (list.kind != JSON_ARRAY)
-		return wrong(r, list, "not a list");
-	json_iter(&it, list);
-	while (e == E_OK && json_next(&it, &name, &v)) {
-		if (i == s->rows)
-			return wrong(r, v, "too many rows");
-		e = read_row(r, s, table, i++, v);
-	}
-	return e;
-}
-
-static enum err
-read_book(const struct reading *r, const struct book *k, void *table)
-{
-	struct json_field f[5] = { { .name = SL("version") },
-		{ .name = k->head.name } };
-	struct json root;
-	uint64_t version;
-	enum err e = E_OK;
-
-	if (json_parse(r->text, 4, &root) != E_OK)
-		return store_wrong(r->f, E_SYNTAX, store_line(r->text,
-		    json_error_at(r->text, 4)), "not JSON");
-	for (size_t i = 0; i < k->n; i++)
-		f[2 + i] = (struct json_field){ .name = k->sections[i].name };
-	if (!members(root, f, 2 + k->n))
-		return wrong(r, root,
-		    "a member is missing, unknown or doubled");
-	if (json_u64(f[0].v, &version) != E_OK || version != 1)
-		return wrong(r, f[0].v,
-		    "\"version\" is not 1, the one this program knows");
-	if (!read_value(&k->head, table, table, f[1].v))
-		return wrong(r, f[1].v, "a value that cannot be");
-	for (size_t i = 0; e == E_OK && i < k->n; i++)
-		e = read_section(r, &k->sections[i], table, f[2 + i].v);
-	return e;
-}
-
-static enum err
-load_book(const struct book *k, void *table, const struct store_io *io,
-    struct buf *area, struct store_fault *f)
-{
-	struct reading r = { .f = f };
-	enum err e;
-
-	assert(area->cap >= STORE_FILE_MAX);
-	*f = (struct store_fault){ .file = k->file };
-	buf_reset(area);
-	e = io->load(io->ctx, k->file, area);
-	if (e == E_EOF)
-		return E_OK;
-	if (e != E_OK)
-		return store_load_fault(f, e);
-	r.text = buf_slice(area);
-	return read_book(&r, k, table);
-}
-
 /* ---- what others call ------------------------ */
 
 enum err
 people_load(struct people *p, const struct store_io *io, struct buf *area,
     struct store_fault *f)
 {
-	enum err e = load_book(&people_book, p, io, area, f);
+	enum err e = book_load(&people_book, p, io, area, f);
 	bool any = false, admin = false;
 
 	for (size_t i = 0; i < PEOPLE_MAX; i++) {
@@ -663,35 +337,35 @@ enum err
 tokens_load(struct tokens *t, const struct store_io *io, struct buf *area,
     struct store_fault *f)
 {
-	return load_book(&tokens_book, t, io, area, f);
+	return book_load(&tokens_book, t, io, area, f);
 }
 
 enum err
 sessions_load(struct sessions *s, const struct store_io *io, struct buf *area,
     struct store_fault *f)
 {
-	return load_book(&sessions_book, s, io, area, f);
+	return book_load(&sessions_book, s, io, area, f);
 }
 
 bool
 people_save(const struct people *p, const struct store_io *io,
     struct buf *area)
 {
-	return save_book(&people_book, p, io, area);
+	return book_save(&people_book, p, io, area);
 }
 
 bool
 tokens_save(const struct tokens *t, const struct store_io *io,
     struct buf *area)
 {
-	return save_book(&tokens_book, t, io, area);
+	return book_save(&tokens_book, t, io, area);
 }
 
 bool
 sessions_save(const struct sessions *s, const struct store_io *io,
     struct buf *area)
 {
-	return save_book(&sessions_book, s, io, area);
+	return book_save(&sessions_book, s, io, area);
 }
 
 size_t
@@ -703,7 +377,7 @@ people_rows(enum people_list which)
 const void *
 people_row(enum people_list which, const void *table, size_t i)
 {
-	const uint8_t *row = row_at(&sections[which], table, i);
+	const uint8_t *row = book_row(&sections[which], table, i);
 
 	return row[0] == 0 ? NULL : row;
 }
@@ -712,10 +386,5 @@ void
 people_put_row(struct json_out *o, enum people_list which, const void *table,
     size_t i)
 {
-	const struct section *s = &sections[which];
-
-	for (size_t j = 0; j < s->ncolumns; j++)
-		if ((s->columns[j].kind & C_HIDDEN) == 0)
-			put_value(o, &s->columns[j], row_at(s, table, i),
-			    table);
+	book_put_row(o, &sections[which], table, i);
 }

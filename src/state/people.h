@@ -184,8 +184,10 @@ bool people_app_ok(struct slice s);
 struct person_row *people_find(struct people *p, struct slice name);
 struct person_row *people_by_serial(struct people *p, uint64_t serial);
 
+/* Visible ASCII that neither JSON nor HTML has another use for? */
+bool people_is_plain(uint8_t c);
 /* Copy what a stranger says about themselves: at most `max` bytes, each that
- * is not plain visible ASCII as '?'. Returns how many. */
+ * is not plain as '?'. Returns how many. */
 uint8_t people_plain(uint8_t *to, size_t max, struct slice s);
 #define PLAIN(t, s) ((t).n = people_plain((t).b, sizeof (t).b, (s)))
 
