@@ -50,32 +50,44 @@ uint8_t token_role(const struct token *row);
 /* ops.c */
 enum err answer_op(struct turn *t);
 
-/* keeper.c: a change of one table. change_begin keeps a copy; change_end
+/* change.c: a change of one table. change_begin keeps a copy; change_end
  * writes the entry and then the table. False: it could not be written, and all
- * is as before. */
+ * is as before. change_save: write it, with no entry. */
 void change_begin(struct keeper *k, enum change what);
 bool change_end(struct keeper *k, enum change what,
     const struct audit_entry *e);
+bool change_save(struct keeper *k, enum change what);
 bool keeper_audit(struct keeper *k, const struct audit_entry *e);
 /* Room for the notes of one question? */
 bool note_room(const struct keeper *k);
 /* ROLE_NONE as role: gone. */
 void note_put(struct keeper *k, const struct keeper_note *n);
 void note_session(struct keeper *k, const struct session_row *s);
-/* Setup code: a new one; true if `code` is it (a wrong one costs a try). */
+
+/* setup.c: the code; a new one; true if `code` is it (a wrong one costs a
+ * try). */
+#define SETUP_FILE SL("setup-code")
 bool setup_make(struct keeper *k, uint64_t now_s);
 bool setup_check(struct keeper *k, struct slice code, uint64_t now_s);
 /* There is an account now. */
 void setup_over(struct keeper *k);
-bool keeper_rotate(struct keeper *k, uint64_t now_s);
 
+/* secrets.c: take those of *cfg; derive what follows from k->jwt. */
+void secrets_init(struct keeper *k, const struct keeper_cfg *cfg);
+void secrets_derive(struct keeper *k);
+/* Is it the one of the settings? */
+bool secrets_is_password(const struct keeper *k, struct slice guess);
+bool secrets_is_token(const struct keeper *k, struct slice guess);
+bool secrets_is_channel_key(const struct keeper *k, struct slice guess);
+enum err answer_device(struct turn *t);
+enum err answer_issue_device(struct turn *t);
+enum err answer_sign(struct turn *t);
+
+/* keeper.c */
+bool keeper_rotate(struct keeper *k, uint64_t now_s);
 enum keeper_for keeper_turn(struct keeper *k, const struct ask *q,
     struct answer *a, bool console, struct keeper_waiting *w);
 bool keeper_has_accounts(const struct keeper *k);
-/* Of the settings. */
-bool keeper_is_password(const struct keeper *k, struct slice guess);
-bool keeper_is_token(const struct keeper *k, struct slice guess);
-bool keeper_is_channel_key(const struct keeper *k, struct slice guess);
 
 /* Copy into one of the answer's arrays. False if it does not fit. */
 bool answer_give(uint8_t *to, uint16_t *to_n, size_t max, struct slice s);

@@ -222,7 +222,7 @@ answer_login(struct turn *t)
 	enum said said;
 
 	if (user.n == 0 || slice_eq(user, SL("shared"))) {
-		if (!keeper_is_password(k, password)) {
+		if (!secrets_is_password(k, password)) {
 			k->refused++;
 			return E_AUTH;
 		}

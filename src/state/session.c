@@ -438,11 +438,11 @@ answer_token(struct turn *t)
 	const struct token *row;
 	enum err e;
 
-	if (kind == TOKEN_AGENT && keeper_is_token(t->k, text)) {
+	if (kind == TOKEN_AGENT && secrets_is_token(t->k, text)) {
 		t->a->credential = KEEPER_SHARED_TOKEN;
 		return E_OK;
 	}
-	if (kind == TOKEN_CHANNEL && keeper_is_channel_key(t->k, text)) {
+	if (kind == TOKEN_CHANNEL && secrets_is_channel_key(t->k, text)) {
 		t->a->credential = KEEPER_SHARED_TOKEN;
 		return E_OK;
 	}
