@@ -1,5 +1,5 @@
 /*
- * The parts of an operation (ASK_OP), for ops.c and ops_people.c.
+ * The parts of an operation (ASK_OP), for ops.c and the files of operations.
  */
 #ifndef ADIT_STATE_OPS_H
 #define ADIT_STATE_OPS_H
@@ -43,6 +43,9 @@ op_fail(struct op *p, unsigned status, const char *why)
 	return status;
 }
 
+/* What the audit log is told of it. */
+struct audit_entry op_entry(const struct op *p, struct slice on,
+    struct slice note);
 /* End a change: OP_OK, or 500 and all is as before. `on` and `note` are for the
  * audit log. */
 unsigned op_change(struct op *p, enum change what, struct slice on,
@@ -54,6 +57,21 @@ unsigned op_stretch(struct op *p, unsigned stage, struct slice password,
 void op_put_id(struct op *p, uint8_t id[ID_BYTES]);
 bool op_id_is(const struct op *p, const uint8_t id[ID_BYTES]);
 
+/* ops_list.c */
+unsigned op_people(struct op *p);
+unsigned op_invites(struct op *p);
+unsigned op_access(struct op *p);
+unsigned op_tokens(struct op *p);
+unsigned op_sessions(struct op *p);
+unsigned op_audit(struct op *p);
+/* ops_rights.c */
+unsigned op_me(struct op *p);
+unsigned op_sessions_revoke(struct op *p);
+unsigned op_tokens_new(struct op *p);
+unsigned op_tokens_revoke(struct op *p);
+unsigned op_access_set(struct op *p);
+unsigned op_rotate(struct op *p);
+/* ops_people.c */
 unsigned op_password(struct op *p);
 unsigned op_people_add(struct op *p);
 unsigned op_people_role(struct op *p);
