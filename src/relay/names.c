@@ -37,6 +37,8 @@ offers(const struct remote *l, struct slice app)
 static bool
 lapsed(const struct relay *r, const struct held *h)
 {
+	if (r->io->now_ms - h->seen_ms < HELD_MS)
+		return false;
 	for (uint32_t i = 0; i < r->remotes.fresh; i++) {
 		const struct remote *l = pool_at(&r->remotes, i);
 
@@ -46,7 +48,31 @@ lapsed(const struct relay *r, const struct held *h)
 		    offers(l, name_slice(&h->app)))
 			return false;
 	}
-	return r->io->now_ms - h->seen_ms >= HELD_MS;
+	return true;
+}
+
+/* A place for one name more of that credential: one that nobody holds, or its
+ * own oldest. However many it offers, others' names stay theirs, and half of
+ * the places are for others. NULL: there is none. */
+static struct held *
+held_place(struct relay *r, uint32_t credential)
+{
+	struct held *free = NULL, *own = NULL;
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < HELD_MAX; i++) {
+		struct held *h = &r->held_names[i];
+
+		if (h->credential == credential) {
+			n++;
+			if (own == NULL || h->seen_ms < own->seen_ms)
+				own = h;
+		} else if (free == NULL &&
+		    (h->credential == 0 || lapsed(r, h))) {
+			free = h;
+		}
+	}
+	return free == NULL || n >= HELD_MAX / 2 ? own : free;
 }
 
 bool
@@ -67,11 +93,9 @@ names_seen(struct relay *r, const struct remote *l, bool claim)
 		if (h == NULL && !claim)
 			continue;
 		if (h == NULL) {
-			h = &r->held_names[0];
-			for (uint32_t k = 1; k < HELD_MAX; k++) {
-				if (r->held_names[k].seen_ms < h->seen_ms)
-					h = &r->held_names[k];
-			}
+			h = held_place(r, l->credential);
+			if (h == NULL)
+				continue;
 			*h = (struct held){ .app = l->apps[i].name,
 				.credential = l->credential };
 		} else if (h->credential != l->credential) {

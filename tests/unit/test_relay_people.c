@@ -443,6 +443,38 @@ a_bare_name_is_its_credentials(void **state)
 	rig_close(&g);
 }
 
+/* Whoever offers more names than are kept pushes out their own. */
+static void
+many_names_take_nobody_elses(void **state)
+{
+	static char names[HELLO_APPS_MAX][16];
+	struct ag *pi;
+
+	(void)state;
+	begin();
+	g.cfg.app_domain = SL("apps.test");
+	fake_start();
+	fake.credential = 20;
+	for (unsigned i = 0; i < 2 * HELD_MAX / HELLO_APPS_MAX; i++) {
+		pi = ag_new(&g, A2, "pi");
+		pi->hello.napps = HELLO_APPS_MAX;
+		for (unsigned k = 0; k < HELLO_APPS_MAX; k++) {
+			snprintf(names[k], sizeof names[k], "n%u-%u", i, k);
+			pi->hello.apps[k] = (struct hello_app){
+				.kind = APP_HTTP, .name = slice_of(names[k],
+				strlen(names[k])) };
+		}
+		ag_dial(pi);
+		rig_settle(&g);
+		assert_true(pi->confirmed);
+		rig_run(&g, 1000);
+	}
+	pi = ag_up(&g, A2, "pi");
+	assert_true(pi->confirmed);
+	assert_true(has_bare_name("mac") && !has_bare_name("pi"));
+	rig_close(&g);
+}
+
 static void
 an_agents_tunnel_ends_with_its_token(void **state)
 {
@@ -727,6 +759,7 @@ main(void)
 		T(agents_have_the_names_of_their_tokens),
 		T(an_agents_tunnel_ends_with_its_token),
 		T(a_bare_name_is_its_credentials),
+		T(many_names_take_nobody_elses),
 		T(operations_go_to_the_keeper_as_they_are),
 		T(operations_that_are_refused),
 		T(a_shared_site_changes_no_rights),
