@@ -5,6 +5,12 @@
 
 enum { LINE_MAX_BYTES = 1024, NAME_SHOWN = 300 };
 
+struct slice
+out_str(const char *c)
+{
+	return slice_of(c, strlen(c));
+}
+
 void
 out_write(int fd, struct slice s)
 {
@@ -38,13 +44,13 @@ out_fail(int code, const char *what, struct slice name, const char *why)
 	struct buf b = BUF_ON(area);
 
 	if (what != NULL) {
-		buf_put(&b, slice_of(what, strlen(what)));
+		buf_put(&b, out_str(what));
 		buf_lit(&b, " ");
 	}
 	buf_put_escaped(&b, name, NAME_SHOWN);
 	if (why != NULL) {
 		buf_lit(&b, ": ");
-		buf_put(&b, slice_of(why, strlen(why)));
+		buf_put(&b, out_str(why));
 	}
 	out_error(buf_slice(&b));
 	return code;

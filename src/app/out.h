@@ -15,6 +15,8 @@ enum {                          /* exit codes: DESIGN of the command line */
 	EXIT_GO_ON = -1,        /* none: the next step may begin */
 };
 
+/* A C string, as the command line and tables have them. */
+struct slice out_str(const char *c);
 /* Write all of it to a standard stream; an error is nobody's affair. */
 void out_write(int fd, struct slice s);
 /* "adit: TEXT" and a newline to standard error. TEXT is printable already. */
