@@ -15,8 +15,7 @@
 _Static_assert(sizeof(struct channel_msg) <= 2048,
     "a message that waits costs 2 KiB");
 
-enum {                          /* for each MiB of --memory */
-	SOCKS_PER_MIB = 32, MSGS_PER_MIB = 32, WATCHES_PER_MIB = 4,
+enum {
 	NODES_PER_MSG = 16, LEAST_BLOCKS = 16,
 	OFFLINE_SHOWN = 32,             /* in the status */
 };
@@ -103,10 +102,10 @@ channel_step(struct relay *r)
 
 	if (ch == NULL)
 		return TIMER_NEVER;
-	watch_sweep(r);
+	device_sweep(r);
 	if (ch->freed) {
 		ch->freed = false;
-		sock_wake(r);
+		room_wake(r);
 	}
 	if (ch->changed && !r->held)
 		ids_save(r);
@@ -129,7 +128,7 @@ channel_stop(struct relay *r)
 	/* Who waits for a message is answered. */
 	for (uint32_t i = 0; i < ch->watches.fresh; i++) {
 		if (pool_live(&ch->watches, i))
-			watch_wake(pool_at(&ch->watches, i));
+			device_wake(pool_at(&ch->watches, i));
 	}
 }
 

@@ -2,12 +2,18 @@
  * The channel's inside: JSON messages between workstations and clients. For
  * the relay's files only. PROTOCOL.md 18.
  *
- *   channel.c        its memory, its turn, its end
- *   channel_ids.c    who owns which tunnel_id, and the file that keeps it
- *   channel_msg.c    messages and queues of them
- *   channel_sock.c   WebSockets: frames in, messages out, deadlines
- *   channel_talk.c   what a message means, and to whom it goes
- *   channel_watch.c  devices that poll, and their HTTP calls
+ *   channel.c         its memory, its turn, its numbers, its end
+ *   channel_ids.c     who owns which tunnel_id, its file; wrong keys
+ *   channel_msg.c     messages, and queues of them
+ *   channel_sock.c    a WebSocket: handshake, turn, queue out, deadlines, end
+ *   channel_frame.c   what a WebSocket brings: frames, and messages in them
+ *   channel_room.c    who waits for memory, and who makes way
+ *   channel_talk.c    what a message means, and to whom it goes
+ *   channel_gate.c    register and connect: fields and keys
+ *   channel_device.c  devices that poll, and their queues
+ *   channel_watch.c   their HTTP calls: which, whose, and the waits
+ *   channel_poll.c    ... GET messages, state
+ *   channel_post.c    ... POST connect, command, disconnect
  *
  * A message is held once, however many it goes to: queues hold references. Who
  * sends never waits for who reads: a queue has a bound, and whoever lets it
@@ -52,6 +58,11 @@ enum {
 	WATCH_BODY_MAX = 1 << 20,
 	WATCH_ANSWER = 256 * 1024,      /* bytes, but one message goes always */
 	WATCH_WAIT_S_MAX = 25,
+	WATCH_ODD_MAX = 8192,           /* of a message that is no JSON */
+};
+
+enum {                          /* at most, for each MiB of --memory */
+	SOCKS_PER_MIB = 32, MSGS_PER_MIB = 32, WATCHES_PER_MIB = 4,
 };
 
 /* A place in a message's chain, so that nobody walks it from its start. */
@@ -237,58 +248,154 @@ bool guess_free(struct relay *r, uint64_t address, struct slice id);
 void guess_wrong(struct relay *r, uint64_t address, struct slice id);
 uint64_t guess_address(const struct addr *a);
 uint32_t device_hash(struct slice device);
+/* Without the white space that people leave at the ends. */
+struct slice field_trim(struct slice s);
 
 /* ---- channel_sock.c ---- */
 
-/* GET on the channel's path. */
+/* GET on the channel's path: a socket without a role, or an error. */
 void sock_upgrade(struct client *c, const struct http_head *h);
 /* Send a message soon. False: the socket cannot take it any more. */
 bool sock_send(struct channel_sock *s, struct channel_msg *m);
 void sock_say(struct channel_sock *s, struct slice json);
+/* A whole frame of ours, behind all that is queued; false: no room. */
+bool sock_put_frame(struct channel_sock *s, struct slice frame);
 /* Close it in order; it has no role from now on. */
 void sock_end(struct channel_sock *s, uint16_t code, struct slice reason);
-/* Look at the message again later. */
+/* It does not read, or holds what others want: 1008 when its turn comes. It
+ * takes nothing more, but its role stays until then: whoever walks through a
+ * list of sockets may call this. */
+void sock_doom(struct channel_sock *s);
+/* Read nothing, and look at the message (CH_ASKS, CH_PAUSES) or the frame
+ * (CH_ROOM) again at until_ms, or when sock_resume is called before. */
 void sock_pause(struct channel_sock *s, enum channel_wait why,
     uint64_t until_ms);
+/* `a`: the keeper's verdict, or NULL. */
+void sock_resume(struct channel_sock *s, const struct answer *a);
+/* Does it take input now? */
+static inline bool
+sock_reads(const struct channel_sock *s)
+{
+	return s->wait == CH_READS && !s->ending && !s->doomed;
+}
+
+/* ---- channel_frame.c ---- */
+
+/* Bytes that came, unmasked where they lie. How many were taken: fewer than n
+ * only if the socket waits (sock_reads), and then the rest is due again. */
+size_t frame_feed(struct channel_sock *s, uint8_t *p, size_t n);
+/* The message in s->m is looked at again: see sock_resume. */
+void frame_again(struct channel_sock *s, const struct answer *a);
+
+/* ---- channel_room.c ---- */
+
+/* Does another socket wait for room that was there before s? */
+bool room_wanted(const struct channel_sock *s);
+/* Wait for room, behind who asked before. */
+void room_wait(struct channel_sock *s);
 /* Make room, by ending those who hold it and do not get on; `nodes`: it is the
  * queues that are full, so the longest one too. */
-void channel_relieve(struct relay *r, bool nodes);
-void sock_wake(struct relay *r);
+void room_relieve(struct relay *r, bool nodes);
+/* Something was freed: who waited longest looks again. */
+void room_wake(struct relay *r);
 
 /* ---- channel_talk.c ---- */
 
-/* A whole message is in s->m; `e`: how its scan ended. */
+/* A whole message is in s->m; `e`: how its scan ended; `verdict`: the answer if
+ * it had to ask the keeper, else NULL. */
 void talk_message(struct channel_sock *s, enum err e,
     const struct answer *verdict);
 /* It leaves its role: others are told. */
 void talk_leave(struct channel_sock *s);
+/* A newer socket has its place. It stays open, and is told nothing more: a
+ * program that is closed dials again, and would take the place back. */
+void talk_retire(struct channel_sock *s);
+/* An error to it: the text with `more` behind, and details if there are any. */
 void talk_error(struct channel_sock *s, struct slice code,
     struct slice text, struct slice more, struct slice details);
-/* {"type":..,"payload":{"tunnel_id":..[,"device_id":..]}} */
+/* {"type":..,"payload":{"tunnel_id":..[,"device_id":..]}}; NULL: no room. */
 struct channel_msg *talk_notice(struct relay *r, struct slice type,
     struct slice id, struct slice device);
-/* To all clients and devices of a station. */
+/* To all clients and devices of a station: a message, a notice. */
 void talk_broadcast(struct relay *r, struct station *st,
     struct channel_msg *m);
+void talk_tell(struct relay *r, struct station *st, struct slice type);
 /* From a device to its workstation, as a message of the device's. */
 bool talk_up(struct relay *r, struct station *st, struct slice device,
     struct channel_msg *m);
+/* The device's socket, or NULL. */
 struct channel_sock *talk_find(const struct station *st,
     struct slice device);
 /* It has a type that only the relay may send. */
 bool talk_forged(struct relay *r, struct channel_msg *m);
 
+/* ---- channel_gate.c ---- */
+
+/* The message in s->m is workstation.register, or connect: the socket gets its
+ * role, is told what is wrong, or waits (sock_pause). */
+void gate_register(struct channel_sock *s, const struct answer *verdict);
+void gate_connect(struct channel_sock *s);
+
+/* ---- channel_device.c ---- */
+
+struct watch *device_find(const struct station *st, struct slice device);
+/* The same, known from now on if it was not; NULL: no room. */
+struct watch *device_get(struct relay *r, struct station *st,
+    struct slice device);
+/* Give the message to a device's queue. */
+void device_put(struct relay *r, struct watch *w, struct channel_msg *m);
+/* Those who wait for a message of it look again. */
+void device_wake(struct watch *w);
+/* Drop its messages that are too old. */
+void device_trim(struct relay *r, struct watch *w);
+/* It is no more; its workstation is told, unless it is connected too. */
+void device_forget(struct relay *r, struct watch *w);
+/* Forget the oldest message of the fullest queue; false if there is none. */
+bool device_relieve(struct relay *r);
+/* Old messages, silent devices; now and then. */
+void device_sweep(struct relay *r);
+
 /* ---- channel_watch.c ---- */
 
-/* A request below /api/v1/watch/. */
+enum watch_call { CALL_CONNECT, CALL_COMMAND, CALL_DISCONNECT, CALL_MESSAGES,
+	CALL_STATE, CALLS };
+
+struct watch_params {           /* who calls; to be wiped */
+	uint8_t areas[3][FIELD_MAX];
+	struct buf id, key, device;
+	uint64_t address;
+};
+
+/* A request below /api/v1/watch/; `rest` follows its head. */
 void watch_request(struct client *c, const struct http_head *h,
     struct slice call, struct slice rest);
-/* Give the message to a device's queue. */
-void watch_put(struct relay *r, struct watch *w, struct channel_msg *m);
-void watch_wake(struct watch *w);
-struct watch *watch_find(const struct station *st, struct slice device);
-/* Forget the oldest message of the fullest queue; false if there is none. */
-bool watch_relieve(struct relay *r);
-void watch_sweep(struct relay *r);
+void watch_params_init(struct watch_params *p);
+/*
+ * The station that these parameters name and may use; NULL: answered, or
+ * *pause, since too many keys were wrong.
+ */
+struct station *watch_station(struct client *c, const struct watch_params *p,
+    bool *pause);
+/* The device of the call; NULL: answered, there is no room. */
+struct watch *watch_device(struct client *c, struct station *st,
+    const struct watch_params *p);
+/* Answers: JSON, an error of the calls, one of the framework. */
+void watch_say(struct client *c, unsigned status, struct slice json);
+void watch_fault(struct client *c, unsigned status, struct slice error,
+    struct slice text);
+void watch_bad(struct client *c, unsigned status, struct slice text,
+    struct slice code);
+
+/* ---- channel_poll.c, channel_post.c ---- */
+
+/* GET: answered, or the client waits in CLIENT_POLL for a message or the end
+ * of a pause, and the request is looked at again (client_poll). */
+void poll_request(struct client *c, const struct http_head *h,
+    enum watch_call call);
+/* POST: answered, or the client reads its body in CLIENT_POST (post_body). */
+void post_request(struct client *c, const struct http_head *h,
+    enum watch_call call, struct slice rest);
+/* The body is whole, and may be so for the second time. */
+void post_done(struct client *c);
 
 #endif

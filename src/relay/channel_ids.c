@@ -54,6 +54,17 @@ station_key_ok(const struct station *st, struct slice auth_key)
 	return ct_eq(hash, st->key, sizeof hash);
 }
 
+struct slice
+field_trim(struct slice s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || (s.p[0] >= 9 && s.p[0] <= 13)))
+		s = slice_from(s, 1);
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' ||
+	    (s.p[s.n - 1] >= 9 && s.p[s.n - 1] <= 13)))
+		s.n--;
+	return s;
+}
+
 static bool
 id_ok(struct slice id)
 {

@@ -323,7 +323,7 @@ msg_of(struct relay *r, struct slice s, bool framed)
 {
 	struct channel_msg *m = msg_new(r->channel);
 
-	if (m == NULL && watch_relieve(r))
+	if (m == NULL && device_relieve(r))
 		m = msg_new(r->channel);
 	if (m == NULL)
 		return NULL;

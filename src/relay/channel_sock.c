@@ -81,8 +81,7 @@ sock_upgrade(struct client *c, const struct http_head *h)
 
 /* ---- out ---- */
 
-/* The socket is ended when its turn comes, and takes nothing more. */
-static void
+void
 sock_doom(struct channel_sock *s)
 {
 	s->doomed = true;
@@ -117,7 +116,7 @@ sock_send(struct channel_sock *s, struct channel_msg *m)
 		return false;
 	}
 	if (!queue_put(r, &s->q, m)) {
-		channel_relieve(r, true);
+		room_relieve(r, true);
 		if (s->doomed || !queue_put(r, &s->q, m))
 			return false;
 	}
@@ -140,8 +139,7 @@ sock_say(struct channel_sock *s, struct slice json)
 	msg_unref(r, m);
 }
 
-/* A whole frame of ours, at the end of the queue. */
-static bool
+bool
 sock_put_frame(struct channel_sock *s, struct slice frame)
 {
 	struct relay *r = s->c->r;
@@ -241,13 +239,6 @@ sock_end(struct channel_sock *s, uint16_t code, struct slice reason)
 	client_mark(s->c);
 }
 
-/* The peer broke a rule of RFC 6455, or a limit. */
-static void
-sock_fail(struct channel_sock *s, uint16_t code)
-{
-	sock_end(s, code, SL(""));
-}
-
 void
 sock_gone(struct client *c)
 {
@@ -275,281 +266,7 @@ sock_ended(struct client *c)
 	client_answered(c);
 }
 
-/* ---- in: messages ---- */
-
-static bool
-older_waits(const struct channel_sock *s)
-{
-	const struct channel *ch = s->c->r->channel;
-
-	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
-		const struct channel_sock *o = pool_at(&ch->socks, i);
-
-		if (pool_live(&ch->socks, i) && o != s && !o->ending &&
-		    o->wait == CH_ROOM &&
-		    (s->ticket == 0 || o->ticket < s->ticket))
-			return true;
-	}
-	return false;
-}
-
-static bool
-sock_no_room(struct channel_sock *s)
-{
-	struct channel *ch = s->c->r->channel;
-
-	if (s->ticket == 0)
-		s->ticket = ++ch->ticket;
-	sock_pause(s, CH_ROOM, s->c->r->io->now_ms + CHANNEL_ROOM_MS);
-	return false;
-}
-
-/* Room for the message whose frame begins; false: not now, or never. */
-static bool
-frame_room(struct channel_sock *s, const struct ws_frame *f)
-{
-	struct relay *r = s->c->r;
-	bool first = f->opcode != WS_CONT;
-	uint64_t max = r->cfg->channel_message_max;
-	size_t want;
-
-	if (f->length > max - (first ? 0 : s->total)) {
-		sock_fail(s, WS_CODE_TOO_BIG);
-		return false;
-	}
-	want = (size_t)f->length + (first ? 0 : s->total);
-	/* What comes in fragments has no length: it gets room for the longest
-	 * at once, so that nobody waits who holds what others wait for. */
-	if (want > MESSAGE_SMALL && !(first && f->fin))
-		want = (size_t)max;
-	if (first)
-		s->known = s->role != CH_STRANGER;
-	if (s->known && want > MESSAGE_SMALL &&
-	    (first || s->m->blocks == 0) &&
-	    (older_waits(s) || !msg_room(r, want)))
-		return sock_no_room(s);
-	if (first)
-		s->m = msg_new(r->channel);
-	if (s->m == NULL && watch_relieve(r))
-		s->m = msg_new(r->channel);
-	if (s->m == NULL)
-		return sock_no_room(s);
-	return !s->known || s->m->blocks > 0 || msg_reserve(r, s->m, want);
-}
-
-static void
-message_begin(struct channel_sock *s, const struct ws_frame *f)
-{
-	if (f->opcode == WS_CONT)
-		return;
-	envelope_init(&s->m->env, s->role == CH_CLIENT);
-	s->mend = (struct utf8_mend){ .n = 0 };
-	s->binary = f->opcode == WS_BINARY;
-	s->total = 0;
-	s->paused = false;
-	s->begun_ms = s->c->r->io->now_ms;
-}
-
-/* Bytes that are UTF-8. False: the socket is being closed. */
-static bool
-message_text(struct channel_sock *s, struct slice in)
-{
-	struct relay *r = s->c->r;
-	struct channel_msg *m = s->m;
-	enum err e = m->env.err;
-
-	s->total += in.n;
-	if (e != E_OK)
-		return true;    /* no JSON: nobody will want it */
-	if (!s->known) {
-		msg_put(r, m, slice_head(in, STRANGER_MAX - m->total));
-	} else if (!msg_put(r, m, in) && (s->total >
-	    r->cfg->channel_message_max || !msg_reserve(r, m, s->total) ||
-	    !msg_put(r, m, in))) {
-		sock_fail(s, WS_CODE_TOO_BIG);  /* what was mended is longer */
-		return false;
-	}
-	do {
-		size_t used;
-
-		e = envelope_feed(&m->env, in, &used);
-		in = slice_from(in, used);
-		if (e == E_OK)
-			msg_blank(r, m, m->env.cut_from, m->env.cut_to);
-	} while (e == E_OK);
-	return true;
-}
-
-static bool
-message_bytes(struct channel_sock *s, struct slice in)
-{
-	while (s->binary && in.n > 0) {
-		struct slice out;
-		size_t used;
-
-		utf8_mend(&s->mend, in, &used, &out);
-		if (out.n > 0 && !message_text(s, out))
-			return false;
-		in = slice_from(in, used);
-	}
-	if (in.n == 0)
-		return true;
-	if (utf8_step(&s->mend.u, in))
-		return message_text(s, in);
-	sock_fail(s, WS_CODE_UTF8);
-	return false;
-}
-
-/* What became of the message is known: the socket reads on. */
-static void
-message_over(struct channel_sock *s)
-{
-	if (s->ending || s->wait != CH_READS)
-		return;
-	msg_unref(s->c->r, s->m);
-	s->m = NULL;
-}
-
-static void
-message_done(struct channel_sock *s)
-{
-	struct relay *r = s->c->r;
-	struct slice rest = utf8_mend_end(&s->mend);
-
-	if (!s->binary && !utf8_end(&s->mend.u)) {
-		sock_fail(s, WS_CODE_UTF8);
-		return;
-	}
-	if (rest.n > 0 && s->binary && !message_text(s, rest))
-		return;
-	if (r->io->now_ms - s->begun_ms >= CHANNEL_SHORT_MS)
-		s->life_ms = max_u64(s->life_ms, r->io->now_ms +
-		    CHANNEL_SHORT_MS);
-	s->m->wall_ms = r->io->wall_ms;
-	msg_reserve(r, s->m, s->m->total);
-	talk_message(s, envelope_end(&s->m->env), NULL);
-	message_over(s);
-}
-
-/* ---- in: frames ---- */
-
-static void
-control_done(struct channel_sock *s)
-{
-	struct slice payload = slice_of(s->ctl, s->ctl_n), reason;
-	uint8_t area[WS_HEAD_MAX + WS_CONTROL_MAX];
-	struct buf b = BUF_ON(area);
-	struct ws_frame f = { .length = payload.n, .opcode = WS_PONG,
-		.fin = true };
-	uint16_t code;
-	enum err e;
-
-	if (s->f.opcode == WS_PING) {
-		ws_encode(&b, &f);
-		buf_put(&b, payload);
-		if (!sock_put_frame(s, buf_slice(&b)))
-			sock_doom(s);
-		client_mark(s->c);
-	} else if (s->f.opcode == WS_CLOSE) {
-		e = ws_close_parse(payload, &code, &reason);
-		if (e == E_OK)
-			sock_end(s, code, SL(""));
-		else
-			sock_fail(s, ws_close_code(e));
-	}
-}
-
-static void
-frame_done(struct channel_sock *s)
-{
-	s->framed = false;
-	s->n_held = 0;
-	if (s->f.opcode >= WS_CLOSE)
-		control_done(s);
-	else if (s->f.fin)
-		message_done(s);
-}
-
-/* A header, or a part of it. How many bytes were taken; none: it waits. */
-static size_t
-feed_head(struct channel_sock *s, struct slice in)
-{
-	size_t more = min_size(in.n, sizeof s->held - s->n_held), used = 0;
-	struct ws_rules rules = s->rules;
-	struct ws_frame f;
-	enum err e;
-
-	memcpy(s->held + s->n_held, in.p, more);
-	e = ws_decode(&f, slice_of(s->held, s->n_held + more), &used);
-	if (e == E_MORE) {
-		s->n_held = to_u8(s->n_held + more);
-		return more;
-	}
-	if (e == E_OK)
-		e = ws_admit(&rules, &f);
-	if (e != E_OK) {
-		sock_fail(s, ws_close_code(e));
-		return in.n;
-	}
-	if (f.opcode < WS_CLOSE && !frame_room(s, &f))
-		return 0;
-	if (f.opcode < WS_CLOSE)
-		message_begin(s, &f);
-	if (s->ticket != 0)
-		s->c->r->channel->freed = true; /* who is next? */
-	s->ticket = 0;
-	s->rules = rules;
-	s->f = f;
-	s->left = f.length;
-	s->masked = 0;
-	s->ctl_n = 0;
-	s->framed = true;
-	used -= s->n_held;
-	if (s->left == 0)
-		frame_done(s);
-	return used;
-}
-
-static size_t
-feed_payload(struct channel_sock *s, uint8_t *p, size_t n)
-{
-	n = (size_t)min_u64(n, s->left);
-	ws_mask(p, p, n, s->f.key, s->masked);
-	s->masked += n;
-	s->left -= n;
-	if (s->f.opcode >= WS_CLOSE) {
-		assert(n <= sizeof s->ctl - s->ctl_n);
-		memcpy(s->ctl + s->ctl_n, p, n);
-		s->ctl_n = to_u8(s->ctl_n + n);
-	} else if (!message_bytes(s, slice_of(p, n))) {
-		return n;
-	}
-	if (s->left == 0)
-		frame_done(s);
-	return n;
-}
-
-static bool
-sock_reads(const struct channel_sock *s)
-{
-	return s->wait == CH_READS && !s->ending && !s->doomed;
-}
-
-/* How many bytes were taken. */
-static size_t
-sock_feed(struct channel_sock *s, uint8_t *p, size_t n)
-{
-	size_t at = 0;
-
-	s->moved_ms = s->c->r->io->now_ms;
-	while (at < n && sock_reads(s)) {
-		if (s->framed)
-			at += feed_payload(s, p + at, n - at);
-		else
-			at += feed_head(s, slice_of(p + at, n - at));
-	}
-	return s->ending ? n : at;
-}
+/* ---- its turn ---- */
 
 /* What was kept while it waited comes first. False: it waits again. */
 static bool
@@ -560,7 +277,7 @@ sock_feed_kept(struct channel_sock *s)
 
 	if (c->in_n == 0)
 		return true;
-	n = sock_feed(s, c->in, c->in_n);
+	n = frame_feed(s, c->in, c->in_n);
 	if (c->state == CLIENT_CHANNEL)
 		client_try_keep(c, slice_from(slice_of(c->in, c->in_n), n));
 	return sock_reads(s);
@@ -590,7 +307,7 @@ sock_read(struct channel_sock *s)
 			return;
 		}
 		done += (size_t)n;
-		used = sock_feed(s, r->io->scratch, (size_t)n);
+		used = frame_feed(s, r->io->scratch, (size_t)n);
 		if (used == (size_t)n)
 			continue;
 		/* It waits. Half of the small buffers stay for others. */
@@ -656,8 +373,7 @@ sock_pause(struct channel_sock *s, enum channel_wait why, uint64_t until_ms)
 	client_arm(s->c);
 }
 
-/* Look again at the message that waited, or at the frame. */
-static void
+void
 sock_resume(struct channel_sock *s, const struct answer *a)
 {
 	struct relay *r = s->c->r;
@@ -667,8 +383,7 @@ sock_resume(struct channel_sock *s, const struct answer *a)
 	s->life_ms = max_u64(s->life_ms, r->io->now_ms + CHANNEL_SHORT_MS);
 	if (message) {
 		s->paused = true;
-		talk_message(s, E_OK, a);
-		message_over(s);
+		frame_again(s, a);
 	}
 	client_arm(s->c);
 	client_mark(s->c);
@@ -732,72 +447,17 @@ sock_timer(struct client *c)
 	}
 	switch (s->wait) {
 	case CH_ROOM:
-		channel_relieve(c->r, false);
+		room_relieve(c->r, false);
 		sock_resume(s, NULL);
 		break;
 	case CH_PAUSES:
 		sock_resume(s, NULL);
 		break;
 	case CH_ASKS:
-		sock_fail(s, WS_CODE_INTERNAL);
+		sock_end(s, WS_CODE_INTERNAL, SL(""));
 		break;
 	default:
 		sock_silent(s);
 	}
 	client_arm(c);
-}
-
-/* ---- room ---- */
-
-/* It holds room that others want, and does not get on. */
-static bool
-holds_up(const struct channel_sock *s, uint64_t now)
-{
-	uint64_t ms = now - s->begun_ms;
-
-	if (s->q.n > 0 && now - s->read_ms >= CHANNEL_STALL_MS)
-		return true;
-	return s->m != NULL && s->m->blocks > 0 && s->wait == CH_READS &&
-	    ms >= CHANNEL_SLOW_MS && s->total < ms * CHANNEL_SLOW_RATE;
-}
-
-void
-channel_relieve(struct relay *r, bool nodes)
-{
-	struct channel *ch = r->channel;
-	struct channel_sock *most = NULL;
-
-	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
-		struct channel_sock *s = pool_at(&ch->socks, i);
-
-		if (!pool_live(&ch->socks, i) || s->ending || s->doomed)
-			continue;
-		if (most == NULL || s->q.n > most->q.n)
-			most = s;
-		if (holds_up(s, r->io->now_ms))
-			sock_doom(s);
-	}
-	if (nodes && most != NULL)
-		sock_doom(most);
-	else
-		watch_relieve(r);
-}
-
-/* Whoever waited longest looks again, now that something was freed. */
-void
-sock_wake(struct relay *r)
-{
-	struct channel *ch = r->channel;
-	struct channel_sock *first = NULL;
-
-	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
-		struct channel_sock *s = pool_at(&ch->socks, i);
-
-		if (pool_live(&ch->socks, i) && !s->ending &&
-		    s->wait == CH_ROOM &&
-		    (first == NULL || s->ticket < first->ticket))
-			first = s;
-	}
-	if (first != NULL)
-		sock_resume(first, NULL);
 }

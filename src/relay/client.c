@@ -161,7 +161,7 @@ client_run(struct client *c)
 		sock_run(c);
 		break;
 	case CLIENT_POST:
-		watch_body(c);
+		post_body(c);
 		break;
 	case CLIENT_LINGER:
 		client_drop_input(c);

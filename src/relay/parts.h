@@ -943,7 +943,7 @@ uint64_t sock_due(const struct client *c);
 void sock_answer(struct client *c, const struct answer *a);
 void sock_gone(struct client *c);
 /* The same in CLIENT_POST and CLIENT_POLL. */
-void watch_body(struct client *c);
+void post_body(struct client *c);
 void watch_timer(struct client *c);
 uint64_t watch_due(const struct client *c);
 void watch_gone(struct client *c);
