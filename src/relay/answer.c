@@ -8,8 +8,6 @@
  */
 #include "relay/parts.h"
 
-#include <assert.h>
-
 #include "base/num.h"
 
 /* The exchange failed before the client got anything of an answer. What is
@@ -24,7 +22,7 @@ answer_fail(struct client *c, unsigned status, struct slice text)
 		.minor = c->minor, .verb = s->to == HTTP_TO_HEAD ?
 		HTTP_V_HEAD : HTTP_V_GET };
 
-	proxy_client_gone(c);
+	stream_client_gone(c);
 	c->keep = c->keep && c->body_done;
 	reply_error(c, &h, status, text, status == 503 ?
 	    SL("Retry-After: 2\r\n") : SL(""));
@@ -47,7 +45,7 @@ answer_cut_short(struct rstream *s)
 		client_close(c, true);
 		return;
 	}
-	proxy_client_gone(c);
+	stream_client_gone(c);
 	c->keep = false;
 	client_answered(c);
 }
@@ -110,7 +108,7 @@ answer_done(struct rstream *s)
 	} else if (c->body_done && s->up.n == 0) {
 		stream_orphan(s);
 	} else {
-		proxy_client_gone(c);
+		stream_client_gone(c);
 	}
 	client_answered(c);
 }
@@ -372,10 +370,10 @@ answer_read_ws(struct rstream *s, struct slice in)
 		LOGF(s->r->log, LOG_WARN, "relay", "app broke RFC 6455",
 		    log_s("app", name_slice(&s->l->apps[s->app].name)),
 		    log_c("error", err_name(e)));
-		proxy_end_ws(c, ws_close_code(e), SL(""));
+		proxy_ws_end(c, ws_close_code(e), SL(""));
 	} else if (c->state == CLIENT_WS && c->ws_code != 0 &&
 	    ws_follow_at_boundary(&s->ws_down)) {
-		proxy_end_ws_now(c);
+		proxy_ws_end_now(c);
 	}
 	return slice_from(in, in.n);
 }
@@ -445,7 +443,7 @@ answer_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n)
 	head_give(r, r->joined, r->joined_large);
 	r->joined = NULL;
 	if (s->c != NULL && r->gather.c != s->c)
-		proxy_drained(s->c);
+		stream_drained(s->c);
 }
 
 /* The app closed its side. */
@@ -541,7 +539,7 @@ answer_reset(void *owner, struct tunnel_stream *ts, enum reset_code code)
 	} else if (s->resp == RESP_HEAD && !s->head_sent) {
 		answer_fail(c, resets[code].status, resets[code].text);
 	} else if (s->resp == RESP_WS) {
-		proxy_end_ws(c, code == RESET_NONE ? WS_CODE_GOING_AWAY :
+		proxy_ws_end(c, code == RESET_NONE ? WS_CODE_GOING_AWAY :
 		    WS_CODE_INTERNAL, resets[code].text);
 	} else if (s->resp == RESP_IDLE) {
 		stream_free(s);

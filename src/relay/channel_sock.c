@@ -49,7 +49,7 @@ sock_upgrade(struct client *c, const struct http_head *h)
 		    "Upgrade and Connection headers\"}"), SL(""));
 		return;
 	}
-	if (!ws_fields_ok(h)) {
+	if (!request_ws_ok(h)) {
 		c->keep = false;
 		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
 		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));

@@ -100,7 +100,7 @@ client_close(struct client *c, bool abort)
 		r->gather = (struct gather){ .copy = r->gather.copy };
 	client_to(c, CLIENT_DEAD);
 	if (c->s != NULL)
-		proxy_client_gone(c);
+		stream_client_gone(c);
 	assert(c->s == NULL);
 	sock_gone(c);
 	watch_gone(c);

@@ -143,7 +143,7 @@ client_write_more(struct client *c)
 		c->moved_ms = r->io->now_ms;
 	}
 	if (c->out.n < had && c->s != NULL)
-		proxy_drained(c);
+		stream_drained(c);
 	if (c->out.n == 0 && had > 0 && c->state != CLIENT_DEAD)
 		client_drained(c);
 }

@@ -81,5 +81,5 @@ gather_flush(struct relay *r)
 		if (c->wr)
 			client_mark(c); /* a short write: no event comes */
 	}
-	proxy_drained(c);
+	stream_drained(c);
 }

@@ -21,7 +21,10 @@
  *   status.c   what is there and what became of it, as JSON
  *   live.c     the same as events, while it changes
  *   metrics.c  numbers for Prometheus
- *   proxy.c    requests to streams
+ *   proxy.c    requests to apps
+ *   stream.c   a stream: one connection to an app
+ *   upload.c   bodies of requests
+ *   proxy_ws.c WebSockets of apps
  *   answer.c   apps' answers to clients
  *   gather.c   small writes to a client become one
  *   remote.c   agents: upgrade, hello, names, the tunnel's socket
@@ -599,6 +602,8 @@ void request_route(struct client *c, const struct http_head *h);
 /* A head that nobody should see (an E_HTTP_*): answer, and end the
  * connection. */
 void request_bad(struct client *c, enum err e);
+/* Are Sec-WebSocket-Key and -Version as RFC 6455 4.2.1 wants them? */
+bool request_ws_ok(const struct http_head *h);
 
 /* site.c */
 enum err site_find(struct relay *r, const struct client *c,
@@ -814,25 +819,60 @@ void live_read(struct client *c);
 void metrics_put(struct buf *b, const struct relay *r);
 
 /* proxy.c */
+/* A request that `who` may make as far as site and login go; `rest` is what
+ * came behind its head. As request_route. */
 void proxy_request(struct client *c, const struct http_head *h,
-    const struct session *s, struct slice rest);
-void proxy_client_gone(struct client *c);
-void proxy_release_idle(struct relay *r, const struct remote *l);
-/* Bytes of the client left: give credit back. */
-void proxy_drained(struct client *c);
+    const struct session *who, struct slice rest);
 /* The session ended: finish what runs under it. */
 void proxy_end_session(struct client *c);
-void proxy_end_ws(struct client *c, uint16_t code, struct slice reason);
-void proxy_end_ws_now(struct client *c);
-void stream_timer(struct rstream *s);
-/* A client's Sec-WebSocket-Key and -Version are right. */
-bool ws_fields_ok(const struct http_head *h);
+
+/* stream.c */
+extern const struct tunnel_ops stream_ops;
+/* A stream for a request to l->apps[app]: the client's present one or a new
+ * one. NULL: memory, the agent or the tunnel is at a limit. */
+struct rstream *stream_for(struct client *c, struct remote *l, uint16_t app,
+    const struct session *who);
+/* The client has something for it, or wants it to end. */
+void stream_ready(struct rstream *s);
 /* Let the app's connection end in order; the client does without it. */
 void stream_orphan(struct rstream *s);
-void stream_ready(struct rstream *s);
+/* The record goes; its tunnel must know it no more. */
 void stream_free(struct rstream *s);
+/* The client, if it has a stream, is of no more use to it: reset it, or end it
+ * in order where no request is under way. */
+void stream_client_gone(struct client *c);
+/* Let go of the streams of `l` that serve no request. */
+void stream_release_idle(struct relay *r, const struct remote *l);
+/* Bytes left towards the client: they are credit for the agent again. */
+void stream_drained(struct client *c);
+/* Its timer fired. */
+void stream_timer(struct rstream *s);
+/* Append to what waits for the app. False if memory is short. */
 bool stream_put_up(struct rstream *s, struct slice v);
-extern const struct tunnel_ops proxy_ops;
+/* Reserve so many blocks for what waits for the app; give all back. */
+bool stream_reserve_up(struct rstream *s, uint32_t blocks);
+void stream_free_up(struct rstream *s);
+
+/* upload.c */
+/* A request's head waits in s->up: so does the part of its body in *rest now,
+ * and *rest is what follows it. E_FULL, or E_HTTP_* of a malformed chunk. */
+enum err upload_begin(struct client *c, struct rstream *s,
+    const struct http_head *h, struct slice *rest);
+/* The tunnel has room for the stream: see struct tunnel_ops. */
+enum tunnel_pull upload_pull(void *owner, struct tunnel_stream *ts,
+    uint8_t *dst, size_t max, size_t *n, enum reset_code *code);
+/* What a pull returns when the client ended or broke in the middle. */
+enum tunnel_pull upload_gone(struct rstream *s, enum reset_code *code);
+
+/* proxy_ws.c */
+/* upload_pull of a stream in RESP_WS. */
+enum tunnel_pull proxy_ws_pull(struct rstream *s, uint8_t *dst, size_t max,
+    size_t *n, enum reset_code *code);
+/* End the WebSocket of `c` between two frames, with a Close each way. Without
+ * effect if that is so already. */
+void proxy_ws_end(struct client *c, uint16_t code, struct slice reason);
+/* The frame that a Close of ours had to wait for is through. */
+void proxy_ws_end_now(struct client *c);
 
 /* answer.c: the tunnel's events for a stream (tunnel/tunnel.h) */
 void answer_data(void *owner, struct tunnel_stream *ts, uint8_t *p, size_t n);

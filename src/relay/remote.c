@@ -63,7 +63,7 @@ remote_upgrade(struct client *c, const struct http_head *h)
 		reply_error(c, h, 426, SL("Agents connect here by WebSocket; a "
 		    "proxy in front must pass the Upgrade and Connection "
 		    "headers"), SL("Upgrade: websocket\r\n"));
-	} else if (!ws_fields_ok(h) || !speaks_adit(h) ||
+	} else if (!request_ws_ok(h) || !speaks_adit(h) ||
 	    r->req_head < r->req_in.n) {
 		/* Nor may anything follow before our answer. */
 		reply_error(c, h, 400, SL("Not a handshake of adit.tunnel.1"),
@@ -127,7 +127,7 @@ remote_make(struct client *c)
 	struct remote *l = pool_take(&r->remotes);
 	struct tunnel_cfg cfg = {
 		.role = TUNNEL_RELAY,
-		.ops = &proxy_ops,
+		.ops = &stream_ops,
 		.owner = l,
 		.blocks = &r->blocks,
 		.log = r->log,
@@ -617,7 +617,7 @@ remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms)
 		remote_to(l, REMOTE_DRAINING);
 		limit_draining(l);
 	}
-	proxy_release_idle(l->r, l);
+	stream_release_idle(l->r, l);
 }
 
 bool

@@ -7,6 +7,18 @@
  */
 #include "relay/parts.h"
 
+bool
+request_ws_ok(const struct http_head *h)
+{
+	const struct http_field *k = http_field_id(h, HTTP_N_SEC_WS_KEY, NULL);
+	const struct http_field *v =
+	    http_field_id(h, HTTP_N_SEC_WS_VERSION, NULL);
+
+	return k != NULL && v != NULL && ws_key_valid(k->value) &&
+	    http_field_id(h, HTTP_N_SEC_WS_KEY, k) == NULL &&
+	    ws_version_valid(v->value);
+}
+
 /* A head that no parser should see: answer, and end the connection. */
 void
 request_bad(struct client *c, enum err e)
@@ -79,7 +91,7 @@ request_route(struct client *c, const struct http_head *h)
 		return;
 	}
 	if (h->upgrade_websocket &&
-	    (!ws_fields_ok(h) || rest.n > SMALL_BYTES)) {
+	    (!request_ws_ok(h) || rest.n > SMALL_BYTES)) {
 		c->keep = false;
 		reply_error(c, h, 400, SL("Not a WebSocket handshake of "
 		    "version 13"), SL("Sec-WebSocket-Version: 13\r\n"));

@@ -136,7 +136,7 @@ static void
 cut_client(struct client *c, bool now)
 {
 	if (!now && c->state == CLIENT_WS)
-		proxy_end_ws(c, WS_CODE_GOING_AWAY,
+		proxy_ws_end(c, WS_CODE_GOING_AWAY,
 		    SL("the relay is stopping"));
 	if (now || (c->state != CLIENT_FLUSH && c->state != CLIENT_LINGER &&
 	    !client_comes(c)))
