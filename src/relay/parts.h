@@ -27,7 +27,10 @@
  *   proxy_ws.c WebSockets of apps
  *   answer.c   apps' answers to clients
  *   gather.c   small writes to a client become one
- *   remote.c   agents: upgrade, hello, names, the tunnel's socket
+ *   remote.c   agents: a session's states, its socket, its end
+ *   remote_upgrade.c  from a request to a tunnel
+ *   remote_hello.c    the hello, and whose the agent's name is
+ *   remote_find.c     who offers an app
  *   names.c    whose a bare name of an app is
  *   resume.c   sessions whose connection is cut, and the next one
  *   stop.c     stopping in order
@@ -895,33 +898,58 @@ bool gather_put(struct client *c, struct slice s);
 /* Write what was gathered; what the socket does not take waits in c->out. */
 void gather_flush(struct relay *r);
 
-/* remote.c */
-void remote_upgrade(struct client *c, const struct http_head *h);
+/* remote.c. A record that is `dead` lives until its remote_turn. */
+/* The one place that changes l->state; the edge must be a legal one. */
+void remote_to(struct remote *l, enum remote_state next);
+/* The loop says that its socket is ready (EV_*). */
 void remote_event(struct remote *l, uint32_t flags);
+/* Read what is there. */
 void remote_input(struct remote *l);
-/* Write; frees it once it is dead. Returns when to come back. */
+/* Step and write; frees it once it is dead. When to come back, in io->now_ms'
+ * terms. */
 uint64_t remote_turn(struct remote *l);
-void remote_hello(void *owner, struct slice json);
-void remote_confirmed(void *owner);
-void remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
-/* The app that `name` (NAME or NAME--AGENT) means now. */
-struct remote *remote_find_app(struct relay *r, struct slice name,
-    uint16_t *index);
-bool remote_any(const struct relay *r);
-/* The token that agents came with is no longer one. */
+/* End its session; its Close frame may take a while to leave. */
+void remote_end(struct remote *l, enum close_code code);
+/* The token that agents came with is no longer one: end their sessions. */
 void remote_end_credential(struct relay *r, uint32_t credential);
-/* remote_find_app found none, although the agent that `name` means (NAME: any)
- * is connected. */
-bool remote_lacks_app(const struct relay *r, struct slice name);
+/* Say so (PROTOCOL.md 4.3), and close. */
+void remote_refuse(struct remote *l, struct slice code);
 /* Its connection is gone; it may come back. */
 static inline bool
 remote_parked(const struct remote *l)
 {
 	return l->fd < 0;
 }
-void remote_refuse(struct remote *l, struct slice code);
-/* Put the welcome of l, but for what *w says already, in r->area. */
+
+/* remote_upgrade.c */
+/* A request for /tunnel. As request_route. */
+void remote_upgrade(struct client *c, const struct http_head *h);
+/* What we grant any agent. */
+struct tunnel_limits remote_limits(const struct relay *r);
+
+/* remote_hello.c: the tunnel's events for a session (tunnel/tunnel.h) */
+void remote_hello(void *owner, struct slice json);
+void remote_confirmed(void *owner);
+void remote_goaway(void *owner, enum goaway_reason reason, uint32_t ms);
+/* Put the welcome of l, but for what *w says already, in r->area. It has
+ * secrets: the caller wipes it. */
 struct slice remote_put_welcome(struct remote *l, struct welcome *w);
+
+/* remote_find.c. Parked sessions count, but for remote_any. */
+/* The current session of that agent, NULL if it has none. */
+struct remote *remote_current(const struct relay *r, struct slice agent);
+/*
+ * Who offers the app `name` now, as l->apps[*index]; NULL if nobody does.
+ * NAME--AGENT: that agent. NAME: of the agents of the credential that holds it
+ * (names.c), the one that connected last.
+ */
+struct remote *remote_find_app(struct relay *r, struct slice name,
+    uint16_t *index);
+/* Is any agent connected? */
+bool remote_any(const struct relay *r);
+/* remote_find_app found none: is the agent that `name` means (NAME: any)
+ * connected all the same? */
+bool remote_lacks_app(const struct relay *r, struct slice name);
 
 /* resume.c */
 /* The connection of l is gone: close it and keep the session, if that can be
