@@ -29,6 +29,7 @@ enum { AT_START, AT_LINE, AT_FIELDS };  /* http_scan.where */
 /* What the fields said that only counts together. */
 struct notes {
 	unsigned hosts, lengths, codings;
+	size_t connection;      /* bytes of its values */
 	bool keep_alive;        /* Connection: keep-alive */
 	bool websocket;         /* Upgrade: websocket */
 	uint16_t scheme_port;   /* of an absolute target's scheme */
@@ -377,6 +378,7 @@ note_field(struct walk *w, struct http_head *h, const struct http_field *f)
 		w->notes.codings++;
 		return coding_check(f->value);
 	case HTTP_N_CONNECTION:
+		w->notes.connection += f->value.n;
 		note_connection(w, h, f->value);
 		return E_OK;
 	case HTTP_N_UPGRADE:
@@ -410,11 +412,14 @@ finish_host(const struct notes *n, struct http_head *h)
 	return E_OK;
 }
 
-/* RFC 9112 6.3, without its repairs. `none`: no body whatever is said. */
+/* RFC 9112 6.3, without its repairs. `none`: no body whatever is said. And how
+ * much all Connection fields together may list. */
 static enum err
 finish_body(const struct notes *n, struct http_head *h, bool none,
     enum http_body unsaid)
 {
+	if (n->connection > HTTP_CONNECTION_MAX)
+		return E_HTTP_HEAD_LONG;
 	if (n->lengths > 1 || n->codings > 1)
 		return E_HTTP_FRAMING;
 	if (n->codings > 0 && (n->lengths > 0 || h->minor == 0))

@@ -26,7 +26,9 @@
  *   E_HTTP_CODING       a transfer coding that is not exactly `chunked`
  *   E_HTTP_STATUS       a status code that is not 100..999
  *   E_HTTP_HEAD_LONG    above HTTP_HEAD_MAX bytes or HTTP_FIELDS_MAX fields,
- *                       or a field name above HTTP_NAME_MAX bytes
+ *                       a field name above HTTP_NAME_MAX bytes, or above
+ *                       HTTP_CONNECTION_MAX in all Connection values: each
+ *                       field is looked for there
  *
  * Bytes 0x80..0xff in field values and reason phrases pass as they are.
  */
@@ -44,6 +46,7 @@ enum {
 	HTTP_TARGET_MAX = 16384,        /* bytes */
 	HTTP_METHOD_MAX = 32,           /* bytes */
 	HTTP_NAME_MAX   = 256,          /* bytes of a field name */
+	HTTP_CONNECTION_MAX = 1024,     /* bytes of Connection's values */
 };
 
 /*

@@ -660,6 +660,9 @@ bounds_everything(void **state)
 	}, counts[] = {
 		{ HTTP_FIELDS_MAX, E_OK },
 		{ HTTP_FIELDS_MAX + 1, E_HTTP_HEAD_LONG },
+	}, listed[] = {
+		{ HTTP_CONNECTION_MAX, E_OK },
+		{ HTTP_CONNECTION_MAX + 1, E_HTTP_HEAD_LONG },
 	};
 
 	(void)state;
@@ -690,6 +693,13 @@ bounds_everything(void **state)
 			buf_lit(&b, "X: y\r\n");
 		buf_lit(&b, "\r\n");
 		assert_int_equal(feed_big(&b), counts[i].want);
+
+		/* In two fields, and not where the head began to be read. */
+		b = big_buf();
+		buf_lit(&b, G "Connection: x,,,,\r\nConnection: ");
+		put_many(&b, listed[i].n - 5);
+		buf_lit(&b, "\r\n\r\n");
+		assert_int_equal(feed_big(&b), listed[i].want);
 	}
 }
 
