@@ -31,11 +31,13 @@ scrypt_work(struct scrypt_cost c)
 	return ((uint32_t)c.r * c.p) << c.log2n;
 }
 
-/* V (N blocks), B (p blocks), and two more to work in. */
+/* V (N blocks), B (p blocks), two more to work in, and two chunks: nothing of
+ * it is left on the stack. */
 size_t
 scrypt_area(struct scrypt_cost c)
 {
-	return (((size_t)1 << c.log2n) + c.p + 2) * 128 * c.r;
+	return (((size_t)1 << c.log2n) + c.p + 2) * 128 * c.r +
+	    2 * CHUNK * sizeof(uint32_t);
 }
 
 /* ---- Salsa20/8 and scryptBlockMix, sections 3 and 4 ---------------------- */
@@ -55,12 +57,11 @@ quarter(uint32_t x[CHUNK], unsigned a, unsigned b, unsigned c, unsigned d)
 	x[a] ^= rotl(x[d] + x[c], 18);
 }
 
+/* x: space to work in, as `t` of the two functions below. */
 static void
-salsa20_8(uint32_t b[CHUNK])
+salsa20_8(uint32_t b[CHUNK], uint32_t x[CHUNK])
 {
-	uint32_t x[CHUNK];
-
-	memcpy(x, b, sizeof x);
+	memcpy(x, b, CHUNK * sizeof *x);
 	for (unsigned i = 0; i < 8; i += 2) {
 		quarter(x, 0, 4, 8, 12);
 		quarter(x, 5, 9, 13, 1);
@@ -76,17 +77,18 @@ salsa20_8(uint32_t b[CHUNK])
 }
 
 static void
-block_mix(uint32_t *out, const uint32_t *in, size_t r)
+block_mix(uint32_t *out, const uint32_t *in, size_t r, uint32_t t[2 * CHUNK])
 {
-	uint32_t x[CHUNK];
+	uint32_t *x = t;
 
-	memcpy(x, in + (2 * r - 1) * CHUNK, sizeof x);
+	memcpy(x, in + (2 * r - 1) * CHUNK, CHUNK * sizeof *x);
 	for (size_t i = 0; i < 2 * r; i++) {
 		for (size_t j = 0; j < CHUNK; j++)
 			x[j] ^= in[i * CHUNK + j];
-		salsa20_8(x);
+		salsa20_8(x, t + CHUNK);
 		/* Even ones first, then the odd ones. */
-		memcpy(out + (i / 2 + (i & 1) * r) * CHUNK, x, sizeof x);
+		memcpy(out + (i / 2 + (i & 1) * r) * CHUNK, x,
+		    CHUNK * sizeof *x);
 	}
 }
 
@@ -107,12 +109,12 @@ static void
 ro_mix(uint32_t *b, size_t r, size_t n, uint32_t *v, uint32_t *x)
 {
 	const size_t words = 32 * r;
-	uint32_t *y = x + words;
+	uint32_t *y = x + words, *t = y + words;
 
 	memcpy(x, b, words * sizeof *x);
 	for (size_t i = 0; i < n; i++) {
 		memcpy(v + i * words, x, words * sizeof *x);
-		block_mix(y, x, r);
+		block_mix(y, x, r, t);
 		memcpy(x, y, words * sizeof *x);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -121,7 +123,7 @@ ro_mix(uint32_t *b, size_t r, size_t n, uint32_t *v, uint32_t *x)
 
 		for (size_t k = 0; k < words; k++)
 			x[k] ^= v[j * words + k];
-		block_mix(y, x, r);
+		block_mix(y, x, r, t);
 		memcpy(x, y, words * sizeof *x);
 	}
 	memcpy(b, x, words * sizeof *x);
