@@ -19,7 +19,7 @@ enum ask_kind {
 	ASK_SESSION,            /* text: a session token (JWT) */
 	ASK_ISSUE,              /* sign a session token: user, site, ttl_s;
 	                         * text: the jti to give it, or empty */
-	ASK_REVOKE,             /* text: jti; valid until expires_s */
+	ASK_REVOKE,             /* text: a session token, of any age */
 	ASK_TOKEN,              /* text: an agent's bearer token */
 	ASK_DEVICE,             /* text: a device cookie; is it of ours? */
 	ASK_ISSUE_DEVICE,       /* sign a device cookie */
@@ -54,7 +54,6 @@ struct ask {
 	handle who;             /* gets the answer as EV_ANSWER */
 	uint64_t now_s;         /* Unix time */
 	uint64_t ttl_s;
-	uint64_t expires_s;
 	uint16_t text_n, by_n, site_n, user_n, from_n, device_n;
 	uint8_t site[ASK_SITE_MAX];     /* the audience a session is for */
 	uint8_t user[ASK_USER_MAX];

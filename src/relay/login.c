@@ -394,16 +394,22 @@ login_out(struct client *c, const struct http_head *h,
 	struct relay *r = c->r;
 	uint8_t area[256];
 	struct buf b = BUF_ON(area);
-	struct ask q = { .kind = ASK_REVOKE, .expires_s = s->expires_s };
+	struct ask q = { .kind = ASK_REVOKE };
+	struct slice token;
 
 	if (r->verdict == NULL || r->verdict->kind != ASK_REVOKE) {
 		if (!site_same_origin(r, &r->site, h)) {
 			reply_foreign(c, h);
 			return;
 		}
-		if (s->ok && s->jti_n > 0) {
-			auth_ask_text(&q, slice_of(s->jti, s->jti_n));
+		if (s->ok && s->jti_n > 0)
 			auth_end(r, c, slice_of(s->jti, s->jti_n));
+		/* Also one that is no longer good: the keeper knows more
+		 * than the clock. */
+		if (auth_cookie(h, &r->site, SL(""), &token) == 1 &&
+		    auth_ask_text(&q, token)) {
+			auth_ask_site(&q, &r->site);
+			auth_ask_from(&q, &r->site, h);
 			auth_ask(c, FOR_REVOKE, &q);
 			return;
 		}

@@ -202,9 +202,10 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *                     at. E_OK: text is the token, jti, user, role, expires_s.
  *                     E_AUTH: neither. E_SYNTAX: no jti. E_RANGE: no such
  *                     time. E_IO: it could not be written. E_FULL
- *   ASK_REVOKE        text: jti (logout). E_OK: over, and durably so, or it
- *                     was. E_IO: over, but it could not be written: until a
- *                     keeper_tick can, a restart would forget it
+ *   ASK_REVOKE        text: a session token of that site, of any age
+ *                     (logout). E_OK: over, and durably so, or it was, or it
+ *                     is none. E_IO: over, but it could not be written: until
+ *                     a keeper_tick can, a restart would forget it
  *   ASK_TOKEN         E_OK: credential; user: the one name that the agent may
  *                     have, or empty: any; expires_s: 0 for never, else its
  *                     tunnels end then. E_AUTH, E_EXPIRED

@@ -190,11 +190,11 @@ fake_answer(struct rig *rig, const struct ask *q, struct answer *a)
 		return true;
 	case ASK_REVOKE:
 		for (unsigned i = 0; i < fake.nsessions; i++) {
-			char jti[24];
+			char text[28];
 
-			snprintf(jti, sizeof jti, "session-%u", i);
-			if (strlen(jti) == q->text_n &&
-			    memcmp(jti, q->text, q->text_n) == 0)
+			snprintf(text, sizeof text, "JWT.session-%u", i);
+			if (strlen(text) == q->text_n &&
+			    memcmp(text, q->text, q->text_n) == 0)
 				fake.s[i].over = true;
 		}
 		return true;

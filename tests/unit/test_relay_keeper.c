@@ -242,6 +242,27 @@ from_the_first_account_on(void **state)
 	end();
 }
 
+/* The clock is ahead, and put right after they left. */
+static void
+who_leaves_in_the_future_does_not_come_back(void **state)
+{
+	const struct io *io;
+	uint64_t then;
+
+	(void)state;
+	begin_empty();
+	two_people();
+	io = world_io(g.host);
+	then = io->wall_ms;
+	world_wall(g.host, then + 400 * 86400000ull);
+	assert_int_equal(send_as("GET /api/me", mem, ""), 401);
+	assert_int_equal(send_as("POST /api/auth/logout", mem, ""), 200);
+	world_wall(g.host, then);
+	assert_int_equal(send_as("GET /api/me", mem, ""), 401);
+	assert_int_equal(send_as("GET /api/me", ann, ""), 200);
+	end();
+}
+
 static void
 who_listens_hears_of_the_end(void **state)
 {
@@ -361,6 +382,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(from_the_first_account_on),
+		T(who_leaves_in_the_future_does_not_come_back),
 		T(who_listens_hears_of_the_end),
 		T(tokens_do_what_they_are_for),
 		T(apps_are_for_whom_it_is_said),

@@ -58,7 +58,7 @@ answer_inside(void *ctx, struct ask *q, struct answer *a)
 		in->put_off[in->n++] = *q;
 		return false;
 	case NOTES:
-		in->notes = (uint32_t)q->expires_s;
+		in->notes = 100;
 		break;
 	case LONG:
 		a->text_n = ANSWER_TEXT_MAX;
@@ -155,7 +155,7 @@ static void
 ask(uint32_t seq, uint64_t how, uint16_t text_n)
 {
 	struct ask q = { .kind = ASK_SIGN, .seq = seq, .ttl_s = how,
-		.text_n = text_n, .expires_s = 100 };
+		.text_n = text_n };
 
 	memset(q.text, (int)seq, text_n);
 	assert_true(vault_ask(&v, &q));
