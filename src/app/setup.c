@@ -342,37 +342,6 @@ setup_pins(struct conf *c, uint8_t pins[TLS_PINS_MAX][PIN_BYTES], size_t *n)
 	return true;
 }
 
-static int
-hex_digit(uint8_t c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool
-put_unescaped(struct buf *b, struct slice s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		int hi, lo;
-
-		if (s.p[i] != '%') {
-			buf_put_u8(b, s.p[i]);
-			continue;
-		}
-		if (s.n - i < 3)
-			return false;
-		hi = hex_digit(s.p[i + 1]);
-		lo = hex_digit(s.p[i + 2]);
-		if (hi < 0 || lo < 0)
-			return false;
-		buf_put_u8(b, (uint8_t)(hi * 16 + lo));
-		i += 2;
-	}
-	return buf_ok(b);
-}
-
 /* HTTPS_PROXY: the host is copied out of the secret, the login stays one. */
 static bool
 proxy(struct setup_agent *s, struct conf *c)
@@ -396,9 +365,9 @@ proxy(struct setup_agent *s, struct conf *c)
 	s->cfg.proxy_host = buf_slice(&host);
 	s->cfg.proxy_port = p.port;
 	if (p.user.n > 0 || p.password.n > 0) {
-		done = put_unescaped(&login, p.user) &&
+		done = url_put_decoded(&login, p.user) &&
 		    buf_lit(&login, ":") &&
-		    put_unescaped(&login, p.password) &&
+		    url_put_decoded(&login, p.password) &&
 		    secret_set(&s->cfg.proxy_login, buf_slice(&login));
 	}
 	wipe(area, sizeof area);

@@ -1,10 +1,8 @@
 /*
  * Addresses as text and back, without the C library's help: inet_ntop and
- * getaddrinfo belong to net. The text of an IPv6 address follows RFC 5952.
+ * getaddrinfo belong to net.
  */
-#include "base/io.h"
-
-#include "base/buf.h"
+#include "base/addr.h"
 
 static void
 put_hex16(struct buf *b, unsigned v)
@@ -80,8 +78,8 @@ addr_put(struct buf *b, const struct addr *a)
 	return buf_put_dec(b, a->port);
 }
 
-static bool
-parse_v4(uint8_t *ip, struct slice s)
+bool
+addr_parse_v4(uint8_t ip[4], struct slice s)
 {
 	for (unsigned i = 0; i < 4; i++) {
 		struct slice part = i < 3 ? slice_cut(&s, '.') : s;
@@ -95,74 +93,70 @@ parse_v4(uint8_t *ip, struct slice s)
 	return true;
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
+/* 1 to 4 hexadecimal digits. */
 static bool
-parse_group(struct slice *s, unsigned *v)
+parse_group(uint8_t out[2], struct slice s)
 {
-	size_t i = 0;
+	unsigned v = 0;
 
-	*v = 0;
-	while (i < s->n && i < 4 && hex_value(s->p[i]) >= 0)
-		*v = *v << 4 | (unsigned)hex_value(s->p[i++]);
-	*s = slice_from(*s, i);
-	return i > 0;
-}
+	if (s.n < 1 || s.n > 4)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = ascii_hex(s.p[i]);
 
-/* Groups up to the end or to "::"; *n counts them. */
-static bool
-parse_groups(struct slice *s, uint8_t *ip, unsigned *n, unsigned max)
-{
-	unsigned v;
-
-	*n = 0;
-	while (s->n > 0 && !slice_starts(*s, SL("::"))) {
-		size_t dot = slice_find(*s, '.'), colon = slice_find(*s, ':');
-
-		if (*n > 0) {
-			if (s->p[0] != ':')
-				return false;
-			*s = slice_from(*s, 1);
-			colon = slice_find(*s, ':');
-			dot = slice_find(*s, '.');
-		}
-		if (dot < s->n && colon == s->n && *n + 2 <= max) {
-			if (!parse_v4(ip + (size_t)2 * *n, *s))
-				return false;
-			*n += 2;
-			*s = slice_from(*s, s->n);
-			return true;
-		}
-		if (*n >= max || !parse_group(s, &v))
+		if (d > 15)
 			return false;
-		set_u16(ip + (size_t)2 * (*n)++, (uint16_t)v);
+		v = v << 4 | d;
 	}
+	set_u16(out, (uint16_t)v);
 	return true;
 }
 
-static bool
-parse_v6(uint8_t *ip, struct slice s)
+/*
+ * RFC 4291 2.2: groups are written from the front; where `::` stood is
+ * remembered, and at the end what came after it moves to the back.
+ */
+bool
+addr_parse_v6(uint8_t ip[16], struct slice s)
 {
-	uint8_t tail[16] = { 0 };
-	unsigned n, m = 0;
+	uint8_t out[16] = { 0 };
+	size_t at = 0, gap = sizeof out + 1, tail;
 
+	if (slice_starts(s, SL("::"))) {
+		gap = 0;
+		s = slice_from(s, 2);
+	}
+	while (s.n > 0) {
+		size_t colon = slice_find(s, ':');
+		struct slice part = slice_head(s, colon);
+
+		if (colon == s.n && slice_find(part, '.') < part.n) {
+			if (at > 12 || !addr_parse_v4(out + at, part))
+				return false;
+			at += 4;
+			break;
+		}
+		if (at > 14 || !parse_group(out + at, part))
+			return false;
+		at += 2;
+		if (colon == s.n)
+			break;
+		s = slice_from(s, colon + 1);
+		if (s.n == 0)
+			return false;
+		if (s.p[0] == ':') {
+			if (gap <= sizeof out)
+				return false;
+			gap = at;
+			s = slice_from(s, 1);
+		}
+	}
+	if (gap > sizeof out ? at != 16 : at > 14)
+		return false;
+	tail = gap > sizeof out ? 0 : at - gap;
 	memset(ip, 0, 16);
-	if (!parse_groups(&s, ip, &n, 8))
-		return false;
-	if (s.n == 0)
-		return n == 8;
-	s = slice_from(s, 2);
-	if (n > 7 || (s.n > 0 && s.p[0] == ':') ||
-	    !parse_groups(&s, tail, &m, 7 - n) || s.n > 0)
-		return false;
-	memcpy(ip + 16 - (size_t)2 * m, tail, (size_t)2 * m);
+	memcpy(ip, out, at - tail);
+	memcpy(ip + 16 - tail, out + at - tail, tail);
 	return true;
 }
 
@@ -172,9 +166,9 @@ addr_parse_ip(struct addr *a, struct slice s)
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	struct addr out = { .family = ADDR_V4, .port = a->port };
 
-	if (!parse_v4(out.ip, s)) {
+	if (!addr_parse_v4(out.ip, s)) {
 		out.family = ADDR_V6;
-		if (!parse_v6(out.ip, s))
+		if (!addr_parse_v6(out.ip, s))
 			return false;
 		if (memcmp(out.ip, mapped, sizeof mapped) == 0) {
 			memmove(out.ip, out.ip + 12, 4);

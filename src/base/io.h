@@ -12,6 +12,7 @@
 #ifndef ADIT_BASE_IO_H
 #define ADIT_BASE_IO_H
 
+#include "base/addr.h"
 #include "base/mem.h"
 #include "base/slice.h"
 
@@ -20,16 +21,6 @@ enum {
 	IO_AGAIN = -1,          /* nothing now; an event will come */
 	IO_FAIL = -2,           /* the connection is broken: close it */
 	IO_REFUSED = -3,        /* connect, connected: nobody listens there */
-};
-
-enum { ADDR_NONE = 0, ADDR_V4 = 4, ADDR_V6 = 6, ADDR_UNIX = 1 };
-enum { UNIX_PATH_MAX_BYTES = 107, ADDR_TEXT_MAX = 120 };
-
-struct addr {
-	uint8_t family;         /* ADDR_* */
-	uint8_t path_n;         /* ADDR_UNIX: bytes of path */
-	uint16_t port;
-	uint8_t ip[16];         /* 4 or 16 bytes; v4-mapped is given as v4 */
 };
 
 enum {
@@ -51,7 +42,6 @@ struct io_event {
 };
 
 struct ask;
-struct buf;
 
 struct io_ops {
 	/* >0 bytes read, IO_EOF, IO_AGAIN, IO_FAIL */
@@ -127,20 +117,5 @@ io_random(const struct io *io, void *p, size_t n)
 {
 	io->ops->random(io->ctx, p, n);
 }
-
-/* "192.0.2.1", "2001:db8::1" (RFC 5952), or "" for none. */
-bool addr_put_ip(struct buf *b, const struct addr *a);
-/* With the port: "192.0.2.1:80", "[2001:db8::1]:80". */
-bool addr_put(struct buf *b, const struct addr *a);
-/* Parse a numeric address without port or brackets. False if it is none. */
-bool addr_parse_ip(struct addr *a, struct slice s);
-/* The same address; ports are not looked at. */
-bool addr_same_ip(const struct addr *a, const struct addr *b);
-/* 127.0.0.0/8 or ::1. */
-bool addr_loopback(const struct addr *a);
-/* Loopback, RFC 1918, RFC 4193, link-local: DESIGN's "private". */
-bool addr_private(const struct addr *a);
-/* a is within net/bits. False for different families. */
-bool addr_within(const struct addr *a, const struct addr *net, unsigned bits);
 
 #endif

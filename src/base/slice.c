@@ -6,6 +6,15 @@
  */
 #include "base/slice.h"
 
+unsigned
+ascii_hex(uint8_t c)
+{
+	if (ascii_digit(c))
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10u : 16;
+}
+
 bool
 slice_ieq(struct slice a, struct slice b)
 {

@@ -157,6 +157,9 @@ ascii_digit(uint8_t c)
 	return c >= '0' && c <= '9';
 }
 
+/* The value of a hexadecimal digit of either case, or 16. */
+unsigned ascii_hex(uint8_t c);
+
 /* Same bytes. Not for secrets: see ct_eq in crypto/ct.h. */
 static inline bool
 slice_eq(struct slice a, struct slice b)

@@ -51,13 +51,8 @@ is_token(uint8_t c)
 static bool
 size_byte(struct chunk_dec *d, uint8_t c, uint8_t *next)
 {
-	uint8_t low = ascii_lower(c);
-	unsigned v = 16;
+	unsigned v = ascii_hex(c);
 
-	if (ascii_digit(c))
-		v = c - '0';
-	else if (low >= 'a' && low <= 'f')
-		v = low - 'a' + 10u;
 	if (v < 16) {
 		if (d->digits == 16 || d->size > (uint64_t)CHUNK_SIZE_MAX >> 4)
 			return false;

@@ -271,9 +271,7 @@ escape_step(struct envelope *e, uint8_t c)
 static enum err
 hex_step(struct envelope *e, uint8_t c)
 {
-	uint8_t low = ascii_lower(c);
-	unsigned v = ascii_digit(c) ? c - 48u : low >= 'a' && low <= 'f' ?
-	    low - 87u : 16;
+	unsigned v = ascii_hex(c);
 
 	if (v > 15)
 		return E_JSON_SYNTAX;

@@ -40,19 +40,6 @@ skip_blanks(struct scan *s)
 		s->at++;
 }
 
-/* The value of a hexadecimal digit, or 16. */
-static unsigned
-hex_of(uint8_t c)
-{
-	uint8_t low = ascii_lower(c);
-
-	if (ascii_digit(c))
-		return c - '0';
-	if (low >= 'a' && low <= 'f')
-		return low - 'a' + 10u;
-	return 16;
-}
-
 /* The cursor stands behind a backslash. */
 static enum err
 scan_escape(struct scan *s)
@@ -64,7 +51,7 @@ scan_escape(struct scan *s)
 	if (c == 'u') {
 		s->at++;
 		for (int i = 0; i < 4; i++, s->at++) {
-			if (hex_of(peek(s)) > 15)
+			if (ascii_hex(peek(s)) > 15)
 				return E_JSON_SYNTAX;
 		}
 		return E_OK;
@@ -443,7 +430,7 @@ unit_at(struct slice s, size_t at)
 	if (s.n < at + 6 || s.p[at] != '\\' || s.p[at + 1] != 'u')
 		return 0;
 	for (size_t i = at + 2; i < at + 6; i++)
-		v = v << 4 | hex_of(s.p[i]);
+		v = v << 4 | ascii_hex(s.p[i]);
 	return v;
 }
 

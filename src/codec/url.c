@@ -10,117 +10,8 @@
 
 #include <assert.h>
 
+#include "base/addr.h"
 #include "base/num.h"
-
-/* Hex digit's value, or 16. */
-static unsigned
-hex_value(uint8_t c)
-{
-	if (ascii_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10u : 16;
-}
-
-/* Four decimal octets without leading zeros. */
-static bool
-v4_parse(struct slice s, uint8_t addr[4])
-{
-	for (unsigned i = 0; i < 4; i++) {
-		struct slice part = i < 3 ? slice_cut(&s, '.') : s;
-		uint64_t v;
-
-		if (part.n > 3 || (part.n > 1 && part.p[0] == '0') ||
-		    !slice_dec(part, 255, &v))
-			return false;
-		addr[i] = to_u8(v);
-	}
-	return true;
-}
-
-/* 1 to 4 hex digits. */
-static bool
-v6_group(struct slice s, uint8_t out[2])
-{
-	unsigned v = 0;
-
-	if (s.n < 1 || s.n > 4)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned d = hex_value(s.p[i]);
-
-		if (d > 15)
-			return false;
-		v = v << 4 | d;
-	}
-	set_u16(out, (uint16_t)v);
-	return true;
-}
-
-/*
- * RFC 4291 2.2: groups are written from the front; where `::` stood is
- * remembered, and at the end what came after it moves to the back.
- */
-static bool
-v6_parse(struct slice s, uint8_t addr[16])
-{
-	uint8_t out[16] = { 0 };
-	size_t at = 0, gap = sizeof out + 1, tail;
-
-	if (slice_starts(s, SL("::"))) {
-		gap = 0;
-		s = slice_from(s, 2);
-	}
-	while (s.n > 0) {
-		size_t colon = slice_find(s, ':');
-		struct slice part = slice_head(s, colon);
-
-		if (colon == s.n && slice_find(part, '.') < part.n) {
-			if (at > 12 || !v4_parse(part, out + at))
-				return false;
-			at += 4;
-			break;
-		}
-		if (at > 14 || !v6_group(part, out + at))
-			return false;
-		at += 2;
-		if (colon == s.n)
-			break;
-		s = slice_from(s, colon + 1);
-		if (s.n == 0)
-			return false;
-		if (s.p[0] == ':') {
-			if (gap <= sizeof out)
-				return false;
-			gap = at;
-			s = slice_from(s, 1);
-		}
-	}
-	if (gap > sizeof out ? at != 16 : at > 14)
-		return false;
-	tail = gap > sizeof out ? 0 : at - gap;
-	memset(addr, 0, 16);
-	memcpy(addr, out, at - tail);
-	memcpy(addr + 16 - tail, out + at - tail, tail);
-	return true;
-}
-
-bool
-url_addr_parse(struct slice s, enum url_host_kind *kind, uint8_t addr[16])
-{
-	uint8_t out[16] = { 0 };
-
-	if (s.n == 0)
-		return false;
-	if (v4_parse(s, out))
-		*kind = URL_HOST_V4;
-	else if (v6_parse(s, out))
-		*kind = URL_HOST_V6;
-	else
-		return false;
-	memcpy(addr, out, 16);
-	return true;
-}
 
 /* The label is a number to some resolver: digits, or 0x and hex digits. */
 static bool
@@ -129,7 +20,7 @@ label_is_number(struct slice s)
 	bool hex = s.n >= 2 && s.p[0] == '0' && ascii_lower(s.p[1]) == 'x';
 
 	for (size_t i = hex ? 2 : 0; i < s.n; i++) {
-		if (hex_value(s.p[i]) > (hex ? 15 : 9))
+		if (ascii_hex(s.p[i]) > (hex ? 15 : 9))
 			return false;
 	}
 	return true;
@@ -180,14 +71,14 @@ url_auth_parse(struct url_auth *a, struct slice s)
 		t.host = slice_from(slice_head(s, end), 1);
 		t.kind = URL_HOST_V6;
 		port = slice_from(s, end + 1);
-		if (!v6_parse(t.host, t.addr))
+		if (!addr_parse_v6(t.addr, t.host))
 			return E_SYNTAX;
 	} else {
 		size_t end = slice_find(s, ':');
 
 		t.host = slice_head(s, end);
 		port = slice_from(s, end);
-		if (v4_parse(t.host, t.addr))
+		if (addr_parse_v4(t.addr, t.host))
 			t.kind = URL_HOST_V4;
 		else if (!name_parse(t.host))
 			return E_SYNTAX;
@@ -346,8 +237,8 @@ decode_next(struct slice *s, bool plus, uint8_t *c)
 	if (*c == '%') {
 		if (s->n < 3)
 			return false;
-		hi = hex_value(s->p[1]);
-		lo = hex_value(s->p[2]);
+		hi = ascii_hex(s->p[1]);
+		lo = ascii_hex(s->p[2]);
 		if (hi > 15 || lo > 15)
 			return false;
 		*c = (uint8_t)(hi << 4 | lo);

@@ -41,11 +41,6 @@ struct url_auth {
  */
 enum err url_auth_parse(struct url_auth *a, struct slice s);
 
-/* An address without brackets or port, as in a log or X-Forwarded-For:
- * the kind and addr; false if it is neither. */
-bool url_addr_parse(struct slice s, enum url_host_kind *kind,
-    uint8_t addr[16]);
-
 /* Two host names: equal but for case and one final dot. */
 bool url_host_eq(struct slice a, struct slice b);
 /* `host` is `domain` or ends in `.` and domain; by the same rule. */

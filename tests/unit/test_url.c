@@ -16,18 +16,16 @@
 static void
 poke(const char *text)
 {
-	uint8_t area[256], addr[16];
+	uint8_t area[256];
 
 	for (size_t n = 0; n <= strlen(text); n++) {
 		struct slice s = guard_put(text, n);
 		struct buf b = BUF_ON(area);
 		struct url_auth a;
 		struct url u;
-		enum url_host_kind kind;
 		bool found;
 
 		url_auth_parse(&a, s);
-		url_addr_parse(s, &kind, addr);
 		url_parse(&u, s);
 		url_next_ok(s);
 		url_path(s);
@@ -144,22 +142,23 @@ reads_addresses(void **state)
 		    7, 8, 9, 10 } },
 		{ "FE80::ABCD", { 0xfe, 0x80, [14] = 0xab, 0xcd } },
 	};
-	enum url_host_kind kind;
-	uint8_t addr[16];
+	struct url_auth a;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(v); i++) {
-		poke(v[i].in);
-		CHECK(url_addr_parse(str(v[i].in), &kind, addr), v[i].in);
-		CHECK(kind == URL_HOST_V6, v[i].in);
-		CHECK(memcmp(addr, v[i].addr, 16) == 0, v[i].in);
+		uint8_t area[64];
+		struct buf b = BUF_ON(area);
+
+		buf_lit(&b, "[");
+		buf_put(&b, str(v[i].in));
+		buf_lit(&b, "]");
+		CHECK(url_auth_parse(&a, buf_slice(&b)) == E_OK, v[i].in);
+		CHECK(a.kind == URL_HOST_V6, v[i].in);
+		CHECK(memcmp(a.addr, v[i].addr, 16) == 0, v[i].in);
 	}
-	assert_true(url_addr_parse(SL("10.0.255.1"), &kind, addr));
-	assert_int_equal(kind, URL_HOST_V4);
-	assert_memory_equal(addr, "\012\0\377\001\0\0\0\0", 8);
-	assert_false(url_addr_parse(SL("[::1]"), &kind, addr));
-	assert_false(url_addr_parse(SL("a"), &kind, addr));
-	assert_false(url_addr_parse(SL("1.2.3.4:5"), &kind, addr));
+	assert_int_equal(url_auth_parse(&a, SL("10.0.255.1")), E_OK);
+	assert_int_equal(a.kind, URL_HOST_V4);
+	assert_memory_equal(a.addr, "\012\0\377\001\0\0\0\0", 8);
 }
 
 static void
