@@ -17,6 +17,7 @@ _Static_assert(sizeof(struct channel_msg) <= 2048,
 
 enum {
 	NODES_PER_MSG = 16, LEAST_BLOCKS = 16,
+	SAVE_MS = 1000,                 /* between two writings of the ids */
 	OFFLINE_SHOWN = 32,             /* in the status */
 };
 
@@ -107,9 +108,20 @@ channel_step(struct relay *r)
 		ch->freed = false;
 		room_wake(r);
 	}
-	if (ch->changed && !r->held)
-		ids_save(r);
+	if (!ch->changed || r->held)
+		return ch->watch_ms;
+	if (r->io->now_ms < ch->save_ms && !ch->stopping)
+		return min_u64(ch->watch_ms, ch->save_ms);
+	ch->save_ms = r->io->now_ms + SAVE_MS;
+	ids_save(r);
 	return ch->watch_ms;
+}
+
+void
+channel_save(struct relay *r)
+{
+	if (r->channel != NULL && r->channel->changed)
+		ids_save(r);
 }
 
 void

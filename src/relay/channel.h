@@ -177,6 +177,7 @@ struct channel {
 	uint64_t ticket;
 	uint32_t clients;       /* connected ones */
 	uint64_t watch_ms;      /* devices are looked through then */
+	uint64_t save_ms;       /* not before, */
 	bool changed;           /* the file is to be written */
 	bool freed;             /* there may be room again */
 	bool stopping;

@@ -143,9 +143,11 @@ station_claim(struct relay *r, struct slice id, struct slice auth_key,
 
 static const struct slice file_name = SL_INIT("channel.json");
 
+/* Who is online is seen now: if we crash, it was not away since it came. */
 void
 ids_save(struct relay *r)
 {
+	uint64_t now_s = r->io->wall_ms / 1000;
 	struct buf b = buf_of(r->area, AREA_BYTES);
 	struct json_out o = json_out_on(&b);
 
@@ -167,7 +169,8 @@ ids_save(struct relay *r)
 		json_pair_string(&o, SL("id"), name_slice(&st->id));
 		json_pair_string(&o, SL("key"), buf_slice(&key));
 		json_pair_string(&o, SL("name"), name_slice(&st->name));
-		json_pair_u64(&o, SL("seen"), st->seen_s);
+		json_pair_u64(&o, SL("seen"), st->sock != NULL ? now_s :
+		    st->seen_s);
 		json_object_end(&o);
 	}
 	json_array_end(&o);

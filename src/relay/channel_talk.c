@@ -171,6 +171,7 @@ talk_leave(struct channel_sock *s)
 		assert(st->sock == s);
 		st->sock = NULL;
 		st->seen_s = r->io->wall_ms / 1000;
+		r->channel->changed = true;
 		LOGF(r->log, LOG_INFO, "channel", "workstation offline",
 		    log_s("tunnel_id", name_slice(&st->id)),
 		    log_s("name", name_slice(&st->name)));

@@ -996,6 +996,8 @@ void channel_request(struct client *c, const struct http_head *h,
 /* Once a turn; when to come again. */
 uint64_t channel_step(struct relay *r);
 void channel_stop(struct relay *r);
+/* Write now what waits to be written. */
+void channel_save(struct relay *r);
 /* A workstation's key is no more: those who came with it are closed. */
 void channel_credential_gone(struct relay *r, uint32_t credential);
 uint64_t channel_online(const struct relay *r);

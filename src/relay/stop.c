@@ -199,6 +199,8 @@ relay_hold(struct relay *r, const struct io *io, bool hold)
 	r->io = io;
 	if (hold && r->kept_changed)
 		kept_save(r);
+	if (hold)
+		channel_save(r);
 	r->held = hold;
 }
 

@@ -11,12 +11,18 @@
 #define ID "kept-id-0001"
 
 static void
-begin_channel(uint64_t message_max)
+set_channel(uint64_t message_max)
 {
 	begin();
 	g.cfg.channel = true;
 	g.cfg.no_login = true;
 	g.cfg.channel_message_max = message_max;
+}
+
+static void
+begin_channel(uint64_t message_max)
+{
+	set_channel(message_max);
 	rig_start(&g);
 }
 
@@ -213,15 +219,21 @@ is_kept(unsigned i)
 	return station_find(g.r, slice_of(id, (size_t)n)) != NULL;
 }
 
-/* One more registration of the socket, under a new id. */
 static void
-register_anew(struct cl *c)
+ask_anew(struct cl *c)
 {
 	c->in.n = 0;
 	say(c, "{\"type\":\"workstation.register\",\"payload\":{\"api_key\":\""
 	    RIG_CHANNEL_KEY "\",\"name\":\"new\",\"auth_key\":\"" AUTH_KEY
 	    "\"}}");
 	rig_settle(&g);
+}
+
+/* One more registration of the socket, under a new id. */
+static void
+register_anew(struct cl *c)
+{
+	ask_anew(c);
 	assert_true(cl_has(c, "workstation.registered"));
 }
 
@@ -246,6 +258,130 @@ the_longest_away_makes_room_an_online_one_never(void **state)
 	}
 	assert_non_null(station_find(g.r, SL(ID))->sock);
 	assert_false(w->eof);
+	rig_close(&g);
+}
+
+/* A device polls the id that the socket was just given. */
+static void
+poll_given(struct cl *c, const struct cl *w)
+{
+	static const char before[] = "\"tunnel_id\":\"";
+	const char *at = memmem(w->in.p, w->in.n, before, strlen(before));
+	char path[300];
+
+	assert_non_null(at);
+	snprintf(path, sizeof path, "/api/v1/watch/state?tunnel_id=%.12s"
+	    "&device_id=w&auth_key=" AUTH_KEY, at + strlen(before));
+	assert_int_equal(get(c, path, ""), 200);
+}
+
+/* An id with a polling device stays; where all have one nobody comes in, and
+ * who asked stays what it was. */
+static void
+ids_that_are_in_use_stay(void **state)
+{
+	struct cl *w, *c;
+
+	(void)state;
+	set_channel(1 << 20);
+	g.cfg.memory_bytes = (uint64_t)STATIONS_MAX / WATCHES_PER_MIB << 20;
+	rig_start(&g);
+	w = station(A1);
+	c = cl_new(&g, C1, NULL);
+	for (unsigned n = 1; n < STATIONS_MAX; n++) {
+		register_anew(w);
+		poll_given(c, w);
+	}
+	/* The first is offline and nobody's: it goes. */
+	register_anew(w);
+	assert_null(station_find(g.r, SL(ID)));
+	poll_given(c, w);
+	ask_anew(w);
+	assert_true(cl_has(w, "INTERNAL_ERROR"));
+	assert_false(cl_has(w, "workstation.registered"));
+	assert_int_equal(channel_online(g.r), 1);
+	pass(WATCH_AGE_MS + 6000, w, NULL);
+	register_anew(w);
+	rig_close(&g);
+}
+
+static void
+restart(void)
+{
+	rig_kill(&g);
+	rig_run(&g, 1000);
+	rig_again(&g);
+}
+
+static uint64_t
+seen_s(void)
+{
+	return station_find(g.r, SL(ID))->seen_s;
+}
+
+/* An hour online. */
+static struct cl *
+an_hour(uint64_t *end_s)
+{
+	struct cl *w = station(A1);
+
+	*end_s = seen_s() + 3600;
+	pass(3600 * 1000, w, NULL);
+	return w;
+}
+
+/* When a workstation was seen last is known after a restart, an orderly one or
+ * not, when it had left and when it is online. */
+static void
+when_an_id_was_seen_survives_a_restart(void **state)
+{
+	uint64_t end_s;
+
+	(void)state;
+	begin_channel(1 << 20);
+	cl_close(an_hour(&end_s), true);
+	rig_settle(&g);
+	restart();
+	assert_in_range(seen_s(), end_s, end_s + 10);
+	an_hour(&end_s);
+	register_anew(dial(A2));        /* the file is written */
+	restart();
+	assert_in_range(seen_s(), end_s, end_s + 10);
+	an_hour(&end_s);
+	relay_stop(g.r, world_io(g.host));
+	rig_settle(&g);
+	restart();
+	assert_in_range(seen_s(), end_s, end_s + 10);
+	rig_close(&g);
+}
+
+static size_t
+file_bytes(void)
+{
+	return world_file(g.host, "channel.json").n;
+}
+
+/* Who registers again and again does not keep the disk busy; a successor
+ * finds all. */
+static void
+ids_are_written_once_a_second(void **state)
+{
+	struct cl *w;
+	size_t n;
+
+	(void)state;
+	w = begin_station(1 << 20);
+	n = file_bytes();               /* written at once */
+	for (int i = 0; i < 5; i++)
+		register_anew(w);
+	assert_int_equal(file_bytes(), n);
+	rig_run(&g, 1000);
+	assert_true(file_bytes() > 5 * n);
+	n = file_bytes();
+	register_anew(w);
+	assert_int_equal(file_bytes(), n);
+	relay_hold(g.r, world_io(g.host), true);
+	assert_true(file_bytes() > n);
 	rig_close(&g);
 }
 
@@ -495,6 +631,9 @@ main(void)
 		cmocka_unit_test(damaged_ids_are_not_taken),
 		cmocka_unit_test(
 		    the_longest_away_makes_room_an_online_one_never),
+		cmocka_unit_test(ids_that_are_in_use_stay),
+		cmocka_unit_test(when_an_id_was_seen_survives_a_restart),
+		cmocka_unit_test(ids_are_written_once_a_second),
 		cmocka_unit_test(that_a_workstation_is_offline_is_told_once),
 		cmocka_unit_test(a_socket_lives_on_under_its_second_id),
 		cmocka_unit_test(a_large_message_waits_unread_for_room),

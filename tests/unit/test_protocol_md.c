@@ -357,6 +357,9 @@ figures_of_the_channel_are_its_constants(void **state)
 		    "%g s", CHANNEL_STALL_MS / 1e3, CHANNEL_SLOW_RATE,
 		    CHANNEL_SLOW_MS / 1e3 },
 		{ "no role, %g bytes", STRANGER_MAX, 0, 0 },
+		{ "at most %g M sockets, %g M messages that wait and %g M "
+		    "polling", SOCKS_PER_MIB, MSGS_PER_MIB, WATCHES_PER_MIB },
+		{ "(one above %g KiB is left out)", WATCH_ODD_MAX >> 10, 0, 0 },
 		{ "or %g minutes without one", WATCH_AGE_MS / 6e4, 0, 0 },
 		{ "the latest %g, at most %g MiB", WATCH_MESSAGES,
 		    WATCH_BYTES >> 20, 0 },
