@@ -278,6 +278,30 @@ put_reset(struct tunnel *t, uint32_t id, enum reset_code code)
 	return session_put(t, &f);
 }
 
+static bool
+is_reset_of(const uint8_t *entry, uint32_t id, bool by_end)
+{
+	return get_u32(entry) == id && (!by_end || entry[4] != 0);
+}
+
+/* Does one wait that this forgets? Usually not, and a peer may ask often. */
+static bool
+reset_waits(const struct tunnel *t, uint32_t id, bool by_end)
+{
+	struct slice v[STREAMS_MAX * RESET_BYTES / BLOCK_BYTES + 2];
+	size_t n = chain_slices(&t->resets, t->cfg.blocks, v,
+	    sizeof v / sizeof v[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		assert(v[i].n % RESET_BYTES == 0);
+		for (size_t at = 0; at < v[i].n; at += RESET_BYTES) {
+			if (is_reset_of(v[i].p + at, id, by_end))
+				return true;
+		}
+	}
+	return false;
+}
+
 /*
  * The peer has closed `id` as well: a RESET of ours that still waits need not
  * say so, nor count; the peer is free to open another stream already. An END
@@ -288,11 +312,13 @@ forget_reset(struct tunnel *t, uint32_t id, bool by_end)
 {
 	struct blocks *b = t->cfg.blocks;
 
+	if (!reset_waits(t, id, by_end))
+		return;
 	for (size_t n = t->resets.n / RESET_BYTES; n > 0; n--) {
 		uint8_t entry[RESET_BYTES];
 
 		chain_take(&t->resets, b, entry, sizeof entry);
-		if (get_u32(entry) == id && (!by_end || entry[4] != 0)) {
+		if (is_reset_of(entry, id, by_end)) {
 			assert(t->nstreams > 0);
 			t->nstreams--;
 		} else if (!chain_put(&t->resets, b,
