@@ -131,6 +131,7 @@ enum { HTTP_F_HOP = 1, HTTP_F_NT = 2 };
 	X(CONTENT_SECURITY_POLICY, "content-security-policy", 2)               \
 	X(X_FRAME_OPTIONS,     "x-frame-options",           2)                 \
 	X(REPORTING_ENDPOINTS, "reporting-endpoints",       2)                 \
+	X(REPORT_TO,           "report-to",                 2)                 \
 	X(NEL,                 "nel",                       2)                 \
 	X(REFRESH,             "refresh",                   2)                 \
 	X(ACCEPT,              "accept",                    0)                 \

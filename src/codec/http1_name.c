@@ -62,7 +62,7 @@ static const uint8_t by_length[KNOWN_MAX + 1][SAME_MAX + 1] = {
 	[7] = { N(REFERER), N(UPGRADE), N(TRAILER), N(EXPIRES), N(WARNING),
 	    N(ALT_SVC), N(REFRESH) },
 	[8] = { N(LOCATION), N(IF_RANGE), N(IF_MATCH) },
-	[9] = { N(FORWARDED), N(X_REAL_IP) },
+	[9] = { N(FORWARDED), N(X_REAL_IP), N(REPORT_TO) },
 	[10] = { N(CONNECTION), N(USER_AGENT), N(SET_COOKIE), N(KEEP_ALIVE) },
 	[11] = { N(RETRY_AFTER) },
 	[12] = { N(CONTENT_TYPE), N(MAX_FORWARDS) },

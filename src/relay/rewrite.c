@@ -44,10 +44,10 @@ put_cookie(struct buf *b, struct slice value)
 static bool
 token_is_ours(struct slice authorization)
 {
-	static const struct slice bearer = SL_INIT("bearer ");
+	static const struct slice bearer = SL_INIT("bearer");
 
-	return authorization.n > bearer.n &&
-	    slice_ieq(slice_head(authorization, bearer.n), bearer) &&
+	/* More than we take for one: an app may be less strict. */
+	return slice_ieq(slice_head(authorization, bearer.n), bearer) &&
 	    slice_starts(slice_trim(slice_from(authorization, bearer.n)),
 	    SL("adit_"));
 }
@@ -207,6 +207,7 @@ put_response_field(struct buf *b, const struct http_head *h,
 	case HTTP_N_STRICT_TRANSPORT_SECURITY:
 	case HTTP_N_SERVICE_WORKER_ALLOWED:
 	case HTTP_N_REPORTING_ENDPOINTS:
+	case HTTP_N_REPORT_TO:
 	case HTTP_N_NEL:
 		if (!w->shared)
 			http_put_parsed(b, f);

@@ -118,6 +118,7 @@ fields_of_requests(void **state)
 		    "Authorization: Bearer other\r\n" },
 		{ "Authorization: Bearer adit_x\r\n", "" },
 		{ "Authorization: bEARER  adit_x\r\n", "" },
+		{ "Authorization: Bearer\tadit_x\r\n", "" },
 		{ "Origin: http://a.test\r\n", "Origin: http://a.test\r\n" },
 		{ "Expect: 100-continue\r\n", "Expect: 100-continue\r\n" },
 		{ "Trailer: X\r\n", "Trailer: X\r\n" },
@@ -285,7 +286,7 @@ fields_of_answers(void **state)
 		    "Content-Length: 0\r\n", false },
 		{ "Clear-Site-Data: \"*\"\r\nNEL: {}\r\n"
 		    "Strict-Transport-Security: max-age=1\r\n"
-		    "Reporting-Endpoints: a=\"b\"\r\n"
+		    "Reporting-Endpoints: a=\"b\"\r\nReport-To: {}\r\n"
 		    "Service-Worker-Allowed: /\r\nContent-Length: 0\r\n",
 		    "Content-Length: 0\r\n", true },
 		{ "Clear-Site-Data: \"*\"\r\nContent-Length: 0\r\n",
