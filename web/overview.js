@@ -39,7 +39,7 @@ function appRow(me, agent, app) {
 	const what = `${app.name} on ${agent}`;
 	const url = app.url && new URL(app.url, location.href).href;
 	const opens = me.role !== 'viewer' && url;
-	return el('li', el('div.grow', el('span.name', app.name), app.public && el('span.tag.hot', 'public'),
+	return el('li', el('div.grow', el('span.name', app.name), app.public && el('span.tag.hot', 'public'), app.people && el('span.tag', 'named people'),
 	    el('span.quiet', url ? url.replace(/^https?:\/\/|\/$/g, '') :
 		'no address: start the relay with --app-ports or --app-domain')),
 	el('div.actions', opens && [

@@ -16,18 +16,42 @@ static struct status {
 	struct fetch fetch;
 } status;
 
-static void
-put_line(struct buf *b, const char *name, struct json v)
+/* A line, without its end. False: there is none. */
+static bool
+put_start(struct buf *b, const char *name, struct json v)
 {
 	uint8_t area[SHOWN_MAX];
 	struct buf text = BUF_ON(area);
 
 	if (v.kind == JSON_NONE)
-		return;
+		return false;
 	buf_put(b, slice_of(name, strlen(name)));
 	if (v.kind != JSON_STRING || json_string(v, &text) != E_OK)
 		buf_put(&text, slice_head(v.raw, SHOWN_MAX));
-	buf_put_escaped(b, buf_slice(&text), SHOWN_MAX);
+	return buf_put_escaped(b, buf_slice(&text), SHOWN_MAX);
+}
+
+static void
+put_line(struct buf *b, const char *name, struct json v)
+{
+	if (put_start(b, name, v))
+		buf_lit(b, "\n");
+}
+
+static void
+put_app(struct buf *b, struct json app)
+{
+	struct json_field f[] = { { SL("name"), { 0 } },
+		{ SL("public"), { 0 } }, { SL("people"), { 0 } } };
+	bool is = false;
+
+	if (json_fields(app, f, 3) != E_OK ||
+	    !put_start(b, "  app      ", f[0].v))
+		return;
+	if (json_bool(f[1].v, &is) == E_OK && is)
+		buf_lit(b, " (public)");
+	if (json_bool(f[2].v, &is) == E_OK && is)
+		buf_lit(b, " (named people)");
 	buf_lit(b, "\n");
 }
 
@@ -46,12 +70,8 @@ put_agents(struct buf *b, struct json agents)
 			continue;
 		put_line(b, "agent      ", f[0].v);
 		json_iter(&apps, f[1].v);
-		while (json_next(&apps, &none, &app)) {
-			struct json name;
-
-			if (json_get(app, SL("name"), &name) == E_OK)
-				put_line(b, "  app      ", name);
-		}
+		while (json_next(&apps, &none, &app))
+			put_app(b, app);
 	}
 }
 

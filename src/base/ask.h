@@ -33,7 +33,8 @@ enum ask_kind {
 	NOTE_SESSION = 64,      /* jti: that session has ended */
 	NOTE_USER,              /* user: their rights or sessions changed */
 	NOTE_CREDENTIAL,        /* credential: it was removed */
-	NOTE_FLUSH,             /* who may open which app changed */
+	NOTE_FLUSH,             /* who may open which app changed; text: the
+	                         * apps for named people, a line each */
 	NOTE_MODE,              /* text: setup, accounts or shared */
 };
 

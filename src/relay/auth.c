@@ -465,6 +465,8 @@ auth_note(struct relay *r, const struct answer *a)
 		break;
 	case NOTE_FLUSH:
 		forget_all(r);
+		r->limited_n = a->text_n;
+		memcpy(r->limited, a->text, a->text_n);
 		r->recheck = 0;
 		break;
 	case NOTE_MODE:

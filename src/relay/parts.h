@@ -471,6 +471,9 @@ struct relay {
 	uint8_t mode;                   /* enum relay_mode */
 	struct cached *cache;
 	struct allowed *access;
+	uint8_t limited[ANSWER_TEXT_MAX];       /* AGENT/APP for named
+	                                 * people, a line each */
+	uint16_t limited_n;
 	uint32_t recheck;               /* the next client whose right to its
 	                                 * app has to be asked for again */
 	struct code *codes;

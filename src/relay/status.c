@@ -172,6 +172,24 @@ put_away(struct json_out *o, const struct relay *r)
 
 /* ---- the whole ------------------------ */
 
+/* Is the app for named people? */
+static bool
+is_limited(const struct relay *r, const struct remote *l,
+    const struct remote_app *app)
+{
+	struct slice rest = { r->limited, r->limited_n };
+
+	while (rest.n > 0) {
+		struct slice name = slice_cut(&rest, '\n');
+		struct slice agent = slice_cut(&name, '/');
+
+		if (slice_eq(agent, name_slice(&l->name)) &&
+		    slice_eq(name, name_slice(&app->name)))
+			return !app->is_public;
+	}
+	return false;
+}
+
 static void
 put_apps(struct json_out *o, struct relay *r, const struct remote *l)
 {
@@ -186,6 +204,7 @@ put_apps(struct json_out *o, struct relay *r, const struct remote *l)
 		if (put_app_url(&url, r, l, &l->apps[i]) && buf_ok(&url))
 			json_pair_string(o, SL("url"), buf_slice(&url));
 		json_pair_bool(o, SL("public"), l->apps[i].is_public);
+		json_pair_bool(o, SL("people"), is_limited(r, l, &l->apps[i]));
 		json_object_end(o);
 	}
 	json_array_end(o);

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "base/num.h"
+
 void
 change_begin(struct keeper *k, enum change what)
 {
@@ -95,6 +97,23 @@ note_put(struct keeper *k, const struct keeper_note *n)
 	k->notes[k->note_tail++ % KEEPER_NOTES] = *n;
 }
 
+/* AGENT/APP of each rule, a line each. */
+static void
+put_rules(const struct keeper *k, struct answer *a)
+{
+	struct buf b = BUF_ON(a->text);
+
+	_Static_assert(RULES_MAX * (APP_MAX + 1) <= ANSWER_TEXT_MAX, "");
+	for (size_t i = 0; i < RULES_MAX; i++) {
+		if (k->people.rules[i].app.n == 0)
+			continue;
+		buf_put(&b, row_text(k->people.rules[i].app));
+		buf_lit(&b, "\n");
+	}
+	assert(buf_ok(&b));
+	a->text_n = to_u16(b.n);
+}
+
 bool
 keeper_note(struct keeper *k, struct answer *a)
 {
@@ -112,5 +131,7 @@ keeper_note(struct keeper *k, struct answer *a)
 	GIVE(a, jti, row_text(n->jti));
 	if (n->kind == NOTE_MODE)
 		GIVE(a, text, keeper_mode_name(k));
+	else if (n->kind == NOTE_FLUSH)
+		put_rules(k, a);
 	return true;
 }

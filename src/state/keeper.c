@@ -114,6 +114,10 @@ keeper_load(struct keeper *k, uint64_t now_s, size_t *cut,
 		f->file = SL("sessions.json");
 		return store_wrong(f, E_IO, 0, "cannot be written");
 	}
+	for (size_t i = 0; i < RULES_MAX && k->note_tail == 0; i++)
+		if (k->people.rules[i].app.n > 0)
+			note_put(k, &(struct keeper_note){
+			    .kind = NOTE_FLUSH });
 	return decide_mode(k, now_s, f);
 }
 

@@ -287,7 +287,8 @@ enum keeper_for keeper_done(struct keeper *k, const struct keeper_result *r,
  *                    result E_OK: their sessions go on. E_AUTH: they have
  *                    ended, but for that of `jti` if there is one
  *   NOTE_CREDENTIAL  credential: removed
- *   NOTE_FLUSH       access rules have changed
+ *   NOTE_FLUSH       access rules have changed, or there are some at the
+ *                    start; text: their apps, AGENT/APP, a line each
  *   NOTE_MODE        text: keeper_mode_name
  */
 bool keeper_note(struct keeper *k, struct answer *a);

@@ -8,7 +8,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { App } from './app.mjs';
-import { Jar, NEVER_MS, freePorts, needsRelay, shutDown, startAgent, startRelay, within } from './harness.mjs';
+import { ADIT, Jar, NEVER_MS, cleanEnv, freePorts, needsRelay, run, shutDown, startAgent, startRelay, within } from './harness.mjs';
 import { open, request } from './http.mjs';
 
 const test = (name, fn) => it(name, { skip: needsRelay, timeout: NEVER_MS }, fn);
@@ -92,8 +92,13 @@ describe('people and what they may', { skip: needsRelay }, () => {
 		assert.equal((await post('access/set', { app: 'box/web', people: ['mem'] }, ann)).status, 200);
 		assert.equal(await opens(mem), 200);
 		assert.equal(await opens(ann), 403, 'named people are those and nobody else');
+		assert.equal((await get('relay/status', mem)).json.agents[0].apps[0].people, true);
+		const { token } = (await post('tokens/new', { kind: 'api', name: 'watcher', scopes: ['read'] }, ann)).json;
+		const told = await run(ADIT, ['status', '--relay', relay.origin], { env: cleanEnv({ ADIT_TOKEN: token }) });
+		assert.match(told.stdout.toString(), /^  app      web \(named people\)$/m);
 		assert.equal((await post('access/set', { app: 'box/web', people: null }, ann)).status, 200);
 		assert.equal(await opens(ann), 200);
+		assert.equal((await get('relay/status', mem)).json.agents[0].apps[0].people, false);
 	});
 
 	test('a viewer looks and opens nothing; who is removed is out at once', async () => {

@@ -1040,8 +1040,10 @@ named_people_means_those_and_nobody_else(void **state)
 	assert_int_equal(a.rules, 0);
 	assert_int_equal(op(&anna, "{\"op\":\"access.set\",\"app\":\"mac/web\","
 	    "\"people\":[\"ben\",\"cleo\"]}"), 200);
-	note(NOTE_FLUSH);
 	for (int i = 0; i < 2; i++) {
+		/* Also after a restart. */
+		note(NOTE_FLUSH);
+		assert_text(a.text, a.text_n, "mac/web\n");
 		assert_int_equal(session(&anna), E_OK);
 		assert_int_equal(a.rules, 1);
 		assert_int_equal(may_open(&anna, "mac/web"), E_AUTH);

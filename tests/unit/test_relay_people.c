@@ -178,7 +178,13 @@ roles_open_what_they_may(void **state)
 	/* Named people: mem is none of them. */
 	fake.rules = 1;
 	fake.may = "ann";
-	fake_note(NOTE_FLUSH, "", "", 0, 0, "");
+	assert_int_equal(get(c, "/api/relay/status", mem), 200);
+	assert_true(cl_body_has(c, "\"people\":false"));
+	assert_false(cl_body_has(c, "\"people\":true"));
+	fake_note(NOTE_FLUSH, "", "", 0, 0, "ma/cweb\nmac/web\n");
+	assert_int_equal(get(c, "/api/relay/status", mem), 200);
+	assert_true(cl_body_has(c, "\"name\":\"web\",\"url\":\"/\",\"public\":"
+	    "false,\"people\":true"));
 	assert_int_equal(get(c, "/x", mem), 403);
 	assert_true(cl_body_has(c, "named"));
 	assert_int_equal(fake.accesses, 1);
