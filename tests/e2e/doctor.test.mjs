@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { Agent, createServer, request as ask } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ADIT, cleanEnv, needsRelay, run, shutDown, start, startRelay, tempDir } from './harness.mjs';
+import { ADIT, cleanEnv, needsRelay, run, shutDown, startRelay, tempDir } from './harness.mjs';
 
 const options = { skip: needsRelay };
 after(shutDown);

@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
-import { App, gate, patternHash } from './app.mjs';
-import { MIB, NEVER_MS, login, needsRelay, restartRelay, shutDown, startAgent, startRelay, within } from './harness.mjs';
-import { Reader, Wire, open, rawRequest, request, values, whole } from './http.mjs';
-import { wsClient } from './ws-client.mjs';
+import { gate, patternHash } from './app.mjs';
+import { ask, deployment, echoing, serves, tunnelId } from './deployment.mjs';
+import { MIB, NEVER_MS, needsRelay, restartRelay, shutDown, startAgent, within } from './harness.mjs';
+import { Reader, Wire, open, request, values } from './http.mjs';
 
 const test = (name, fn) => it(name, { skip: needsRelay, timeout: NEVER_MS }, fn);
 after(shutDown);
@@ -16,13 +16,7 @@ after(shutDown);
 const LONG = ['--drain-timeout', '60s'];
 const SHORT = ['--drain-timeout', '300ms'];
 
-async function deployment({ args = LONG, agentArgs = LONG } = {}) {
-	const app = await App.start();
-	const relay = await startRelay({ args: ['--root', 'web', ...args] });
-	const agent = await startAgent({ relay, apps: `web=127.0.0.1:${app.port}`, args: agentArgs });
-	const headers = (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
-	return { app, relay, agent, headers };
-}
+const deploy = (how) => deployment({ args: LONG, agentArgs: LONG, ...how });
 
 // A request that the app answers when the test says so.
 async function held(d) {
@@ -38,30 +32,17 @@ async function held(d) {
 	return { answer, finish: finish.open };
 }
 
-async function echoing(d) {
-	const path = d.app.onWs('echo', {}, (ws) => ws.on('message', (m, binary) => ws.send(m, { binary })));
-	const ws = wsClient(`${d.relay.origin.replace('http', 'ws')}${path}`, [], { headers: d.headers });
-	await ws.opened();
-	const echo = async (text) => {
-		ws.send(text);
-		assert.equal((await ws.message()).data.toString(), text);
-	};
-	await echo('before');
-	return { ws, echo };
-}
-
 // Its end is awaited by who calls.
 function terminate(it) {
 	process.kill(it.pid, 'SIGTERM');
 	return it.proc.waitFor(/\bstopping\b/, 'that it stops');
 }
 
-const ask = (d, path) => rawRequest(d.relay.origin, `GET ${path}`, [`Cookie: ${d.headers.cookie}`]);
 const closes = (res) => values(res.fields, 'connection').join().toLowerCase() === 'close';
 
 describe('a relay that is asked to stop', { skip: needsRelay }, () => {
 	test('is not ready, takes nothing on, finishes what it has, and ends with 0', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const kept = await Wire.connect(d.relay.origin);
 		await kept.write(ask(d, '/ok'));
 		assert.equal((await kept.response()).status, 200);
@@ -101,7 +82,7 @@ describe('a relay that is asked to stop', { skip: needsRelay }, () => {
 	});
 
 	test('at its time limit WebSockets get 1001, requests an end, and it ends with 0', async () => {
-		const d = await deployment({ args: SHORT });
+		const d = await deploy({ args: SHORT });
 		const slow = await held(d);
 		const { ws } = await echoing(d);
 		await terminate(d.relay);
@@ -111,7 +92,7 @@ describe('a relay that is asked to stop', { skip: needsRelay }, () => {
 	});
 
 	test('a connection that had said nothing yet is served, by the app too', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const wires = [];
 		// The system has accepted them, the relay has not: it stands still.
 		process.kill(d.relay.pid, 'SIGSTOP');
@@ -135,15 +116,14 @@ describe('a relay that is asked to stop', { skip: needsRelay }, () => {
 	});
 
 	test('its agents come back to the next one, which knows everybody', async () => {
-		const d = await deployment();
-		const id = await d.agent.proc.waitFor(/tunnel_id=(\S+)/, 'its id');
+		const d = await deploy();
+		const id = await tunnelId(d.agent);
 		const from = d.agent.proc.lines.length;
 		await terminate(d.relay);
 		assert.equal((await within(d.relay.proc.exited, 'its end')).code, 0);
 		await restartRelay(d.relay);
-		const again = await d.agent.proc.waitFor(/\baccepted\b.*tunnel_id=(\S+)/, 'accepted again', from);
-		assert.equal(again[1], id[1]);
-		assert.equal((await request(d.relay.origin, '/ok', { headers: d.headers })).status, 200);
+		assert.equal(await tunnelId(d.agent, from), id);
+		await serves(d);
 	});
 });
 
@@ -153,8 +133,8 @@ describe('an agent that is asked to stop', { skip: needsRelay }, () => {
 	});
 
 	test('finishes what it has; its successor has the name and the tunnel_id', async () => {
-		const d = await deployment();
-		const id = await d.agent.proc.waitFor(/tunnel_id=(\S+)/, 'its id');
+		const d = await deploy();
+		const id = await tunnelId(d.agent);
 		const slow = await held(d);
 		const { ws, echo } = await echoing(d);
 		await terminate(d.agent);
@@ -168,14 +148,12 @@ describe('an agent that is asked to stop', { skip: needsRelay }, () => {
 		ws.close(1000);
 		assert.equal((await ws.closed()).code, 1000);
 		assert.deepEqual(await within(d.agent.proc.exited, 'its end'), { code: 0, signal: null });
-		const again = await next(d);
-		const same = await again.proc.waitFor(/tunnel_id=(\S+)/, 'its id');
-		assert.equal(same[1], id[1]);
-		assert.equal((await request(d.relay.origin, '/ok', { headers: d.headers })).status, 200);
+		assert.equal(await tunnelId(await next(d)), id);
+		await serves(d);
 	});
 
 	test('at its time limit clients are told at once, not after the relay\'s patience', async () => {
-		const d = await deployment({ agentArgs: SHORT });
+		const d = await deploy({ agentArgs: SHORT });
 		const slow = await held(d);
 		const { ws } = await echoing(d);
 		const req = open(d.relay.origin, `/bytes?n=${256 * MIB}`, { headers: d.headers });
@@ -191,17 +169,15 @@ describe('an agent that is asked to stop', { skip: needsRelay }, () => {
 	});
 
 	test('killed, and started again: what died with it ends when the new one is there', async () => {
-		const d = await deployment();
-		const id = await d.agent.proc.waitFor(/tunnel_id=(\S+)/, 'its id');
+		const d = await deploy();
+		const id = await tunnelId(d.agent);
 		const slow = await held(d);
 		const { ws } = await echoing(d);
 		await d.agent.proc.stop('SIGKILL');
-		const again = await next(d);
-		const same = await again.proc.waitFor(/tunnel_id=(\S+)/, 'its id');
-		assert.equal(same[1], id[1]);
+		assert.equal(await tunnelId(await next(d)), id);
 		assert.equal((await slow.answer).status, 502);
 		assert.ok((await ws.closed()).code !== 1000);
-		assert.equal((await request(d.relay.origin, '/ok', { headers: d.headers })).status, 200);
+		await serves(d);
 		slow.finish();
 	});
 });

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
 import { App, gate } from './app.mjs';
+import { deployment } from './deployment.mjs';
 import { NEVER_MS, login, needsRelay, newSecrets, restartRelay, shutDown, startAgent, startRelay, within } from './harness.mjs';
 import { Wire, open, rawRequest, request, whole } from './http.mjs';
 import { wsClient } from './ws-client.mjs';
@@ -14,14 +15,6 @@ const test = (name, fn) => it(name, options, fn);
 after(shutDown);
 
 const browser = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'none' };
-
-async function deployment({ args = [], agentArgs = [] } = {}) {
-	const app = await App.start();
-	const relay = await startRelay({ args: ['--root', 'web', ...args] });
-	const agent = await startAgent({ relay, apps: `web=127.0.0.1:${app.port}`, args: agentArgs });
-	const jar = await login(relay.origin, relay.secrets.password);
-	return { app, relay, agent, headers: jar.headers(relay.origin) };
-}
 
 // Until the answer is the wanted one; each round is a whole request.
 async function until(status, ask) {

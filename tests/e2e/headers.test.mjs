@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { App } from './app.mjs';
+import { deployment } from './deployment.mjs';
 import { NEVER_MS, freePorts, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
 import { Wire, rawRequest, request, values } from './http.mjs';
 import { wsClient } from './ws-client.mjs';
@@ -12,17 +13,15 @@ const options = { skip: needsRelay, timeout: NEVER_MS };
 const test = (name, fn) => it(name, options, fn);
 after(shutDown);
 
-async function deployment({ args = [], appOptions = '', listen } = {}) {
-	const app = await App.start();
-	const relay = await startRelay({ args: ['--root', 'web', ...args], listen });
-	await startAgent({ relay, apps: `web=127.0.0.1:${app.port}${appOptions}` });
-	const headers = (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
+// Its `head` says what the app saw.
+async function deploy(how) {
+	const d = await deployment(how);
 	const head = async (more = {}, extra = {}) => {
-		const res = await request(relay.origin, '/head', { headers: { ...headers, ...more }, ...extra });
+		const res = await request(d.relay.origin, '/head', { headers: { ...d.headers, ...more }, ...extra });
 		assert.equal(res.status, 200, res.body.toString());
 		return res.json.headers;
 	};
-	return { app, relay, headers, head };
+	return { ...d, head };
 }
 
 // What a client may try to make the app believe.
@@ -33,7 +32,7 @@ const FORGED = ['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'For
 describe('what an app sees', { skip: needsRelay }, () => {
 	let d;
 	before(async () => {
-		d = await deployment();
+		d = await deploy();
 	});
 
 	test('who, from where, under which name', async () => {
@@ -152,7 +151,7 @@ describe('what an app sees', { skip: needsRelay }, () => {
 describe('behind a trusted proxy', { skip: needsRelay }, () => {
 	let d;
 	before(async () => {
-		d = await deployment({ args: ['--trust-proxy', 'true'] });
+		d = await deploy({ args: ['--trust-proxy', 'true'] });
 	});
 
 	test('the client is the rightmost address that is not itself trusted', async () => {
@@ -185,7 +184,7 @@ describe('behind a trusted proxy', { skip: needsRelay }, () => {
 
 describe('host=app', { skip: needsRelay }, () => {
 	test('the app is called by its own address, and its Location is turned back', async () => {
-		const d = await deployment({ appOptions: ',host=app' });
+		const d = await deploy({ appOptions: ',host=app' });
 		const own = `127.0.0.1:${d.app.port}`;
 		const seen = await d.head({ origin: d.relay.origin });
 		assert.deepEqual(values(seen, 'host'), [own]);
@@ -210,7 +209,7 @@ describe('cross-site', { skip: needsRelay }, () => {
 	let d;
 	let echo;
 	before(async () => {
-		d = await deployment();
+		d = await deploy();
 		echo = d.app.onWs('echo', {}, (s) => s.on('message', (m) => s.send(m)));
 	});
 
@@ -269,7 +268,7 @@ describe('cross-site', { skip: needsRelay }, () => {
 	});
 
 	test('origin=... lets that one site in', async () => {
-		const open = await deployment({ appOptions: ',origin=https://friend.example' });
+		const open = await deploy({ appOptions: ',origin=https://friend.example' });
 		const friend = { ...open.headers, origin: 'https://friend.example', 'sec-fetch-site': 'cross-site' };
 		assert.equal((await request(open.relay.origin, '/ok', { method: 'POST', headers: friend })).status, 200);
 		for (const origin of ['https://evil.example', 'http://friend.example', 'https://friend.example:8443', 'https://friend.example.evil.example']) {

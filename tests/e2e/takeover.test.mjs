@@ -14,13 +14,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, describe, it } from 'node:test';
 import tls from 'node:tls';
-import { App, patternHash } from './app.mjs';
+import { patternHash } from './app.mjs';
+import { ask, deployment, echoing, serves, tunnelId } from './deployment.mjs';
 import {
-	ADIT, MIB, NEVER_MS, cleanEnv, freePorts, login, needsRelay, newSecrets, onExit, restartRelay, run, shutDown, start, startAgent, startRelay, tempDir, within,
+	ADIT, MIB, NEVER_MS, cleanEnv, freePorts, login, needsRelay, newSecrets, onExit, restartRelay, run, shutDown, start, startRelay, tempDir, within,
 } from './harness.mjs';
 import { Wire, open, rawRequest, request, values } from './http.mjs';
 import { newPki } from './pki.mjs';
-import { wsClient } from './ws-client.mjs';
 
 const LOAD = Number(process.env.ADIT_E2E_LOAD || 100);
 const TAKEOVERS = Number(process.env.ADIT_E2E_TAKEOVERS || 2);
@@ -29,15 +29,9 @@ const asRoot = needsRelay || (process.getuid() === 0 ? false : 'only root can be
 const LONG = ['--drain-timeout', '60s'];
 after(shutDown);
 
-// With `tls` (of pki.mjs) it speaks https, and asks for no login.
-async function deployment({ args = ['--root', 'web'], knownPorts = [], tls: pair, env = {} } = {}) {
-	const app = await App.start();
-	const own = pair === undefined ? [] : ['--tls-cert', pair.cert, '--tls-key', pair.key];
-	const relay = await startRelay({ args: [...args, ...own, ...LONG], knownPorts, noPassword: pair !== undefined, env });
-	const agent = await startAgent({ relay, apps: `web=127.0.0.1:${app.port}`, ...pair && { url: relay.origin.replace('http', 'https') },
-		args: [...pair ? ['--pin', pair.pin] : [], ...LONG] });
-	const headers = pair ? {} : (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
-	return { app, relay, agent, headers, tls: pair !== undefined, takeovers: 0 };
+async function deploy({ args = [], tls: pair, ...more } = {}) {
+	const d = await deployment({ args: [...args, ...LONG], agentArgs: LONG, tls: pair, ...more });
+	return { ...d, tls: pair !== undefined, takeovers: 0 };
 }
 
 const environment = ({ secrets }, more = { RELAY_PASSWORD: secrets.password }) => cleanEnv({ RELAY_TOKEN: secrets.token, ...more });
@@ -55,8 +49,6 @@ async function takeOver(d, ...how) {
 	d.relay = { ...d.relay, proc, pid: proc.pid };
 	return old;
 }
-
-const ask = (d, path) => rawRequest(d.relay.origin, `GET ${path}`, d.tls ? [] : [`Cookie: ${d.headers.cookie}`]);
 
 async function secureWire(port) {
 	const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
@@ -136,25 +128,10 @@ function load(d, n) {
 	};
 }
 
-async function echoing(d) {
-	const path = d.app.onWs('echo', {}, (ws) => ws.on('message', (m, binary) => ws.send(m, { binary })));
-	const ws = wsClient(`${d.relay.origin.replace('http', 'ws')}${path}`, [], { headers: d.headers });
-	await ws.opened();
-	const echo = async (text) => {
-		ws.send(text);
-		assert.equal((await ws.message()).data.toString(), text);
-	};
-	await echo('first');
-	return { ws, echo };
-}
-
-const serves = async (d) => assert.equal((await request(d.relay.origin, '/ok', { headers: d.headers })).status, 200);
-const tunnelId = async (d, from = 0) => (await d.agent.proc.waitFor(/\baccepted\b.*tunnel_id=(\S+)/, 'its id', from))[1];
-
 describe('a takeover', { skip: needsRelay }, () => {
 	test(`under load fails no request; ${TAKEOVERS} in a row`, async () => {
-		const d = await deployment();
-		const id = await tunnelId(d);
+		const d = await deploy();
+		const id = await tunnelId(d.agent);
 		const people = load(d, 8);
 		const n = 48 * MIB;
 		const hash = createHash('sha256');
@@ -169,7 +146,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 			olds.push(await takeOver(d));
 			await people.more(LOAD);
 			await echo(`after ${i}`);
-			assert.equal(await tunnelId(d, from), id);
+			assert.equal(await tunnelId(d.agent, from), id);
 		}
 		// All but the first have nothing to wait for but what came before the next.
 		for (const old of olds.slice(1))
@@ -191,7 +168,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 	});
 
 	test('under load over TLS: handshakes too', async () => {
-		const d = await deployment({ args: ['--root', 'web', '--no-login'], tls: await (await newPki()).sign('relay') });
+		const d = await deploy({ args: ['--no-login'], tls: await (await newPki()).sign('relay') });
 		const people = load(d, 4);
 		await people.more(LOAD / 4);
 		const old = await takeOver(d);
@@ -202,7 +179,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 
 	test('keeps sessions, ports of apps, the audit log, and who was the first app', async () => {
 		const [port] = await freePorts(2);
-		const d = await deployment({ args: ['--app-ports', `${port}-${port + 1}`], knownPorts: [port, port + 1] });
+		const d = await deploy({ root: [], args: ['--app-ports', `${port}-${port + 1}`], knownPorts: [port, port + 1] });
 		const kept = readFileSync(join(d.relay.dir, 'data/relay/relay.json'), 'utf8');
 		const status = async () => (await request(d.relay.origin, '/api/auth/check', { headers: d.headers })).status;
 		assert.equal(await status(), 200);
@@ -217,14 +194,14 @@ describe('a takeover', { skip: needsRelay }, () => {
 		assert.deepEqual(entries.map((e) => e.n), entries.map((_, i) => i + 1));
 		const app = await request(`http://127.0.0.1:${port}`, '/ok');
 		assert.equal(app.status, 401);          // the app's site; a session of its own
-		const first = await deployment({ args: [] });
+		const first = await deploy({ root: [] });
 		await takeOver(first);
 		// Nobody says --root: the app that came first still has the main site.
 		await serves(first);
 	});
 
 	test('a connection that waits, or has said nothing or half of it, is served', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const [silent, half] = [await Wire.connect(d.relay.origin), await Wire.connect(d.relay.origin)];
 		const text = ask(d, '/ok');
 		await half.write(text.slice(0, 20));
@@ -249,7 +226,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 
 	test('what the new settings do not name is closed, what they add is opened', async () => {
 		const [one, two] = await freePorts(2);
-		const d = await deployment({ args: ['--root', 'web', '--listen', `127.0.0.1:${one}=web`], knownPorts: [one] });
+		const d = await deploy({ args: ['--listen', `127.0.0.1:${one}=web`], knownPorts: [one] });
 		await Wire.connect(`http://127.0.0.1:${one}`);
 		await takeOver(d, ['--root', 'web', '--listen', `127.0.0.1:${two}=web`, ...LONG]);
 		await assert.rejects(Wire.connect(`http://127.0.0.1:${one}`), /ECONNREFUSED/);
@@ -258,7 +235,7 @@ describe('a takeover', { skip: needsRelay }, () => {
 	});
 
 	test('one that is killed soon after can be started again, while the first still drains', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const { ws, echo } = await echoing(d);
 		const old = await takeOver(d);
 		await d.relay.proc.stop('SIGKILL');
@@ -284,7 +261,7 @@ while True:
 `, path]);
 		await manager.waitFor(/bound/, 'its socket');
 		chmodSync(path, 0o666);
-		const d = await deployment({ env: { NOTIFY_SOCKET: path } });
+		const d = await deploy({ env: { NOTIFY_SOCKET: path } });
 		await manager.waitFor(`READY=1 MAINPID=${d.relay.pid}`, 'that it serves');
 		const from = manager.lines.length;
 		// Its parent ends; it lives on, with what the parent was given.
@@ -371,7 +348,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 	});
 
 	test('by its settings: the old one has not even been asked', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		await fails(d, ['--listen', 'nowhere:x'], 2, /nowhere:x/);
 		await fails(d, ['--listen', `127.0.0.1:${d.relay.port}`], 2, /RELAY_PASSWORD/, cleanEnv({ RELAY_PASSWORD: 'short' }));
 		// An address that somebody else has.
@@ -381,7 +358,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 	});
 
 	test('at the state: what the new one cannot read leaves the old one as it was', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const file = join(d.relay.dir, 'data/relay/jwt-secret');
 		const mode = statSync(file).mode;
 		const text = readFileSync(file);
@@ -395,7 +372,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 
 	for (const [step, what] of [[0, 'has connected'], [1, 'has asked'], [2, 'has the sockets'], [3, 'is ready'], [4, 'has the lock']])
 		test(`when the other one is killed after it ${what}`, async () => {
-			const d = await deployment();
+			const d = await deploy();
 			const peer = await (await Peer.connect(d)).upTo(step);
 			await peer.kill();
 			await d.relay.proc.waitFor(/takeover failed; this process goes on/, 'that it goes on');
@@ -403,7 +380,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 		});
 
 	test('while it is frozen: nobody is accepted, nothing is written, what is here goes on', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const kept = await Wire.connect(d.relay.origin);
 		await kept.write(ask(d, '/ok'));
 		assert.equal((await kept.response()).status, 200);
@@ -434,7 +411,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 	});
 
 	test('when the other one says nothing more: the old one takes itself back', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const peer = await (await Peer.connect(d)).upTo(4);
 		await d.relay.proc.waitFor(/takeover failed; this process goes on.*too long/, 'that it has waited enough');
 		await serves(d);
@@ -445,7 +422,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 	});
 
 	test('by garbage, another version, a message too early', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		for (const said of ['raw 00', 'raw 7469646101000100', `raw ${'ff'.repeat(144)}`, `raw ${'00'.repeat(4000)}`, 'say done', 'say ready']) {
 			const peer = await Peer.connect(d);
 			assert.equal(await peer.do(said), 'ok');
@@ -463,7 +440,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 	});
 
 	test('by another account: only the relay\'s own, and root', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const dir = join(d.relay.dir, 'data/relay');
 		assert.equal(statSync(dir).mode & 0o777, 0o700);
 		assert.equal(statSync(join(dir, 'takeover')).mode & 0o777, 0o600);
@@ -477,7 +454,7 @@ describe('a takeover that fails', { skip: needsRelay }, () => {
 	}, asRoot);
 
 	test('when the old one is asked to stop: it stops', async () => {
-		const d = await deployment();
+		const d = await deploy();
 		const peer = await (await Peer.connect(d)).upTo(4);
 		process.kill(d.relay.pid, 'SIGTERM');
 		assert.deepEqual(await within(d.relay.proc.exited, 'its end'), { code: 0, signal: null });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { NEVER_MS, restartRelay, start, startAgent, within } from '../e2e/harness.mjs';
+import { restartRelay, start, startAgent, within } from '../e2e/harness.mjs';
 import { startFront } from '../e2e/fronts.mjs';
 import { Reader, open, request } from '../e2e/http.mjs';
 import { wsClient } from '../e2e/ws-client.mjs';

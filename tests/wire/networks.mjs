@@ -6,12 +6,10 @@ import { createHash } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { pattern, patternHash, pump } from '../e2e/app.mjs';
+import { App, pattern, patternHash, pump } from '../e2e/app.mjs';
 import { ADIT, MIB, cleanEnv, onExit, start, startRelay, tempDir } from '../e2e/harness.mjs';
-import { App } from '../e2e/app.mjs';
 import { answer, open, request } from '../e2e/http.mjs';
 import { deployment, everybody, said } from './people.mjs';
-import { Proxy } from './proxy.mjs';
 
 const LOSS = 5;                 // of 100 packets, each way
 
