@@ -402,18 +402,15 @@ const SECRET = Buffer.alloc(32, 9).toString('base64url');
 const openFrame = (stream, app) => codec.write.open(stream, { kind: 'http', app, client: '127.0.0.1', user: 'somebody', scheme: 'http' });
 
 describe('a relay that resumes sessions, and one that falls silent', { skip: needsRelay }, () => {
-	let silence;            // 15 s in all: begun first, looked at last
+	let silence;            // 15 s in all: begun first, awaited last
 	before(() => {
 		silence = (async () => {
 			const fake = await FakeRelay.start();
 			const agent = await startJs({ relay: fake, apps: ['web=127.0.0.1:1'], name: 'agent-js-silence', wait: false });
 			const link = await fake.serve();
-			const began = Date.now();
 			await within(once(link.ws, 'ping'), 'a ping');
-			const pinged = Date.now();
 			await within(link.closed, 'the end of the connection');
-			const again = await fake.link();
-			return { pinged: pinged - began, dead: Date.now() - pinged, hello: await again.next(), agent };
+			return { hello: await (await fake.link()).next(), agent };
 		})();
 		silence.catch(() => {});
 	});
@@ -502,10 +499,8 @@ describe('a relay that resumes sessions, and one that falls silent', { skip: nee
 		assert.equal((await within(agent.exited, 'its end')).code, 3);
 	});
 
-	test('silence: a ping after 10 s, the end after 15 s, and a dial with resume', async () => {
-		const { pinged, dead, hello, agent } = await within(silence, 'the end of the silence');
-		assert.ok(pinged >= 9500 && pinged < 20000, `${pinged} ms`);
-		assert.ok(dead >= 4500 && dead < 20000, `${dead} ms`);
+	test('silence: a ping, then the end, and a dial with resume', async () => {
+		const { hello, agent } = await within(silence, 'the end of the silence');
 		assert.equal(hello.resume.session, SESSION);
 		assert.equal((await agent.stop()).code, 0);
 	});

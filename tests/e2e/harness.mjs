@@ -13,7 +13,7 @@
 // ADIT_BIN                 the binary, if not build/adit
 
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -268,18 +268,32 @@ function listenOnce(port) {
 	});
 }
 
-// `count` ports in a row that were free a moment ago. For programs that cannot
-// say which port the kernel gave them; their start is tried again on a clash.
+// The kernel gives ports from this one on. Below it nobody gets one by chance, and
+// no connection that was closed a moment ago holds one (TIME_WAIT).
+function firstGiven() {
+	try {
+		const [first] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split(/\s/);
+		return Number(first);
+	} catch {
+		return 32_768;
+	}
+}
+
+// `count` ports in a row on which nobody listens. For programs that cannot say
+// which port the kernel gave them; their start is tried again on a clash. (Beyond
+// 10080, which browsers refuse to open.)
 export async function freePorts(count = 1) {
-	for (let attempt = 0; attempt < 50; attempt++) {
-		const held = [await listenOnce(0)];
-		const first = held[0].address().port;
+	const end = Math.max(firstGiven(), 20_000);
+	for (let attempt = 0; attempt < 1000; attempt++) {
+		const first = randomInt(10_100, end - count);
+		const ports = Array.from({ length: count }, (_, i) => first + i);
+		const held = [];
 		try {
-			for (let i = 1; i < count; i++)
-				held.push(await listenOnce(first + i));
-			return Array.from({ length: count }, (_, i) => first + i);
+			for (const port of ports)
+				held.push(await listenOnce(port));
+			return ports;
 		} catch {
-			// taken, or beyond 65535: elsewhere
+			// taken: elsewhere
 		} finally {
 			await Promise.all(held.map((s) => new Promise((done) => s.close(done))));
 		}

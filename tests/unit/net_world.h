@@ -16,7 +16,11 @@
 #include "net/loop.h"
 #include "net/memory.h"
 
-enum { WHO_MAX = 64, WORLD_FDS = 512 };
+enum {
+	WHO_MAX = 64,
+	WORLD_FDS = 512,
+	NEVER_MS = 60000,               /* on the slowest machine */
+};
 
 static struct world {
 	struct arena arena;
@@ -113,11 +117,22 @@ turn(uint64_t ms)
 	loop_turn(&w.l, &world_ops, NULL, net_now_ms() + ms);
 }
 
+/* Turns until the condition holds. */
+#define UNTIL(condition)                                                       \
+	do {                                                                   \
+		uint64_t end_ = net_now_ms() + NEVER_MS;                       \
+		while (!(condition)) {                                         \
+			if (net_now_ms() > end_)                               \
+				fail_msg("never: %s", #condition);             \
+			turn(100);                                             \
+		}                                                              \
+	} while (0)
+
 /* Turns until `flags` have all been seen for i; they are taken. */
 static inline void
 await(unsigned i, uint32_t flags)
 {
-	uint64_t end = net_now_ms() + 5000;
+	uint64_t end = net_now_ms() + NEVER_MS;
 
 	while ((w.flags[i] & flags) != flags) {
 		if (net_now_ms() > end)

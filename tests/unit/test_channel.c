@@ -75,16 +75,23 @@ begin_station(uint64_t message_max)
 	return station(A1);
 }
 
+static void
+say_connect(struct cl *c, const char *device, const char *key)
+{
+	char text[300];
+
+	snprintf(text, sizeof text, "{\"type\":\"connect\",\"payload\":{"
+	    "\"tunnel_id\":\"" ID "\",\"auth_key\":\"%s\","
+	    "\"device_id\":\"%s\"}}", key, device);
+	say(c, text);
+}
+
 static struct cl *
 join(const char *ip, const char *device)
 {
 	struct cl *c = dial(ip);
-	char text[300];
 
-	snprintf(text, sizeof text, "{\"type\":\"connect\",\"payload\":{"
-	    "\"tunnel_id\":\"" ID "\",\"auth_key\":\"" AUTH_KEY "\","
-	    "\"device_id\":\"%s\"}}", device);
-	say(c, text);
+	say_connect(c, device, AUTH_KEY);
 	rig_settle(&g);
 	assert_true(cl_has(c, "\"connected\""));
 	c->in.n = 0;
@@ -142,6 +149,70 @@ silence_has_its_limits(void **state)
 	at = world_now(g.w);
 	pass(80000, w, s);
 	assert_true(s->eof && s->end_ms - at <= 60200);
+	rig_close(&g);
+}
+
+/* Neither what it says nor a ping frame stands for the ping of the channel. */
+static void
+data_is_no_ping(void **state)
+{
+	struct cl *w, *c;
+	uint64_t at;
+
+	(void)state;
+	w = begin_station(1 << 20);
+	c = join(C1, "one");
+	at = world_now(g.w);
+	for (unsigned i = 0; i < 20 && !c->eof; i++) {
+		say(c, "{\"type\":\"data\"}");
+		put_frame(c, WS_PING, true, "hi", 2);
+		pass(2000, w, NULL);
+	}
+	assert_true(c->eof && cl_has(c, "Connection timed out"));
+	assert_in_range(c->end_ms - at, 15000, 20000);
+	rig_close(&g);
+}
+
+/* Connect with that key: the time until the wanted answer. */
+static uint64_t
+answered_after(struct cl *c, const char *key, const char *want)
+{
+	uint64_t at = world_now(g.w);
+
+	c->in.n = 0;
+	say_connect(c, "one", key);
+	while (!cl_has(c, want)) {
+		assert_true(world_now(g.w) - at < 10000);
+		rig_run(&g, 10);
+	}
+	return world_now(g.w) - at;
+}
+
+static uint64_t
+guess(struct cl *c)
+{
+	return answered_after(c, "fedcba9876543210", "INVALID_AUTH_KEY");
+}
+
+static void
+who_guesses_keys_waits(void **state)
+{
+	struct cl *c;
+
+	(void)state;
+	begin_station(1 << 20);
+	c = dial(C1);
+	for (unsigned i = 0; i < GUESS_BURST; i++)
+		assert_in_range(guess(c), 0, 100);
+	(void)guess(c);                 /* a moment has passed meanwhile */
+	for (unsigned i = 0; i < 5; i++)
+		assert_in_range(guess(c), GUESS_PAUSE_MS, GUESS_PAUSE_MS + 100);
+	/* The right one, from elsewhere, is not refused; and time forgives. */
+	assert_in_range(answered_after(dial(C2), AUTH_KEY, "\"connected\""), 0,
+	    GUESS_PAUSE_MS + 100);
+	rig_run(&g, 2 * GUESS_MS);
+	station(A1);
+	assert_in_range(guess(dial(C1)), 0, 100);
 	rig_close(&g);
 }
 
@@ -627,6 +698,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(silence_has_its_limits),
+		cmocka_unit_test(data_is_no_ping),
+		cmocka_unit_test(who_guesses_keys_waits),
 		cmocka_unit_test(ids_survive_a_restart),
 		cmocka_unit_test(damaged_ids_are_not_taken),
 		cmocka_unit_test(
