@@ -176,6 +176,17 @@ channel_clients(const struct relay *r)
 	return r->channel != NULL ? r->channel->clients : 0;
 }
 
+void
+channel_counts(const struct relay *r, uint64_t v[])
+{
+	const struct channel *ch = r->channel;
+
+	v[0] = channel_online(r);
+	v[1] = ch->clients;
+	v[2] = ch->watches.used;
+	memcpy(v + 3, ch->count, sizeof ch->count);
+}
+
 static void
 put_station(struct json_out *o, const struct station *st)
 {

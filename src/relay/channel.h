@@ -169,6 +169,9 @@ struct guess {
 	uint64_t key, full_ms;
 };
 
+enum channel_count { COUNT_FROM, COUNT_TO, COUNT_POLLED, COUNT_SLOW,
+	COUNT_WRONG, COUNTS };
+
 struct channel {
 	struct pool socks, msgs, nodes, watches;
 	struct station *stations;
@@ -176,6 +179,7 @@ struct channel {
 	uint32_t budget, used;  /* blocks, reserved at start, and of these */
 	uint64_t ticket;
 	uint32_t clients;       /* connected ones */
+	uint64_t count[COUNTS]; /* since the start */
 	uint64_t watch_ms;      /* devices are looked through then */
 	uint64_t save_ms;       /* not before, */
 	bool changed;           /* the file is to be written */

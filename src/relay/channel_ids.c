@@ -294,6 +294,7 @@ guess_count(struct relay *r, uint64_t key)
 void
 guess_wrong(struct relay *r, uint64_t address, struct slice id)
 {
+	r->channel->count[COUNT_WRONG]++;
 	guess_count(r, address);
 	if (id.n > 0)
 		guess_count(r, guess_id(id));

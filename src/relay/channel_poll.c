@@ -188,6 +188,7 @@ send_messages(struct client *c, const struct watch *w, const struct part *p,
 
 	put_tail(&tail, w, p, missed);
 	rep.more = p->bytes + tail.n;
+	r->channel->count[COUNT_POLLED] += p->n;
 	reply_send(c, false, &rep);
 	for (uint32_t i = 0; i < p->n && c->state != CLIENT_DEAD; i++) {
 		if (!send_entry(c, p->first + i, queue_first(r, &q), i == 0))

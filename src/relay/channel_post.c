@@ -35,6 +35,7 @@ send_auth(struct relay *r, struct station *st, const struct watch_params *p)
 	if (m != NULL) {
 		m->secret = true;
 		st->to++;
+		r->channel->count[COUNT_TO]++;
 		sock_send(st->sock, m);
 	}
 	msg_unref(r, m);

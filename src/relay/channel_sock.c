@@ -84,6 +84,7 @@ sock_upgrade(struct client *c, const struct http_head *h)
 void
 sock_doom(struct channel_sock *s)
 {
+	s->c->r->channel->count[COUNT_SLOW] += !s->doomed;
 	s->doomed = true;
 	queue_clear(s->c->r, &s->q, s->sent > 0);
 	client_mark(s->c);

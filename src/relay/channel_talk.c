@@ -124,6 +124,7 @@ talk_up(struct relay *r, struct station *st, struct slice device,
 	msg_keep(r, m, m->from + skip, m->n - skip);
 	msg_seal(m, buf_slice(&b));
 	st->to++;
+	r->channel->count[COUNT_TO]++;
 	return sock_send(st->sock, m);
 }
 
@@ -292,6 +293,7 @@ static void
 from_station(struct channel_sock *s, struct slice type)
 {
 	s->st->from++;
+	s->c->r->channel->count[COUNT_FROM]++;
 	if (slice_eq(type, SL("forward.to_device"))) {
 		to_device(s);
 		return;

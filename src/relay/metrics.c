@@ -1,36 +1,35 @@
 /*
  * GET /metrics: numbers for Prometheus, text format 0.0.4. One table says what
- * there is; a name without a label stands once.
+ * there is; a name without a label stands once, and what ends in _total is a
+ * counter.
  */
 #include "relay/parts.h"
 
 #include "base/num.h"
 
-struct metric {
-	struct slice name, type, help;
-};
-
+/* `text` is a name, without its `adit_`, and what it means. */
 static void
-put_head(struct buf *b, const struct metric *m)
+put_head(struct buf *b, struct slice text)
 {
+	struct slice name = slice_cut(&text, ' ');
+	bool counts = slice_ends(name, SL("_total"));
+
 	buf_lit(b, "# HELP adit_");
-	buf_put(b, m->name);
+	buf_put(b, name);
 	buf_lit(b, " ");
-	buf_put(b, m->help);
+	buf_put(b, text);
 	buf_lit(b, "\n# TYPE adit_");
-	buf_put(b, m->name);
-	buf_lit(b, " ");
-	buf_put(b, m->type);
-	buf_lit(b, "\n");
+	buf_put(b, name);
+	buf_put(b, counts ? SL(" counter\n") : SL(" gauge\n"));
 }
 
 /* `labels` with its braces, or empty. */
 static void
-put_value(struct buf *b, const struct metric *m, struct slice labels,
+put_value(struct buf *b, struct slice text, struct slice labels,
     uint64_t value)
 {
 	buf_lit(b, "adit_");
-	buf_put(b, m->name);
+	buf_put(b, slice_cut(&text, ' '));
 	buf_put(b, labels);
 	buf_lit(b, " ");
 	buf_put_dec(b, value);
@@ -40,14 +39,14 @@ put_value(struct buf *b, const struct metric *m, struct slice labels,
 static void
 put_answers(struct buf *b, const struct relay *r)
 {
-	static const struct metric m = { SL_INIT("answers_total"),
-		SL_INIT("counter"), SL_INIT("Answers to clients by status") };
+	static const struct slice text = SL_INIT("answers_total Answers to "
+	    "clients by status");
 	uint8_t area[] = "{class=\"0xx\"}";
 
-	put_head(b, &m);
+	put_head(b, text);
 	for (unsigned i = 1; i < ANSWER_CLASSES; i++) {
 		area[8] = (uint8_t)('0' + i);
-		put_value(b, &m, slice_of(area, sizeof area - 1),
+		put_value(b, text, slice_of(area, sizeof area - 1),
 		    r->answers[i]);
 	}
 }
@@ -55,47 +54,46 @@ put_answers(struct buf *b, const struct relay *r)
 static void
 put_build(struct buf *b, const struct relay *r)
 {
-	static const struct metric m = { SL_INIT("build_info"),
-		SL_INIT("gauge"), SL_INIT("The version, always 1") };
-
-	put_head(b, &m);
+	put_head(b, SL("build_info The version, always 1"));
 	buf_lit(b, "adit_build_info{version=\"");
 	buf_put_escaped(b, r->cfg->version, 64);
 	buf_lit(b, "\"} 1\n");
 }
 
-#define C SL_INIT("counter")
-#define G SL_INIT("gauge")
-
-static const struct metric metrics[] = {
-	{ SL_INIT("uptime_seconds"), G, SL_INIT("Since the start") },
-	{ SL_INIT("connections"), G, SL_INIT("Connections of clients") },
-	{ SL_INIT("connections_max"), G, SL_INIT("The most there may be") },
-	{ SL_INIT("agents"), G, SL_INIT("Agents that are connected") },
-	{ SL_INIT("agents_parked"), G,
-	    SL_INIT("Agents that are cut and may come back") },
-	{ SL_INIT("streams"), G, SL_INIT("Streams to apps") },
-	{ SL_INIT("listeners"), G, SL_INIT("Live event streams") },
-	{ SL_INIT("requests_total"), C, SL_INIT("Requests, good and bad") },
-	{ SL_INIT("from_agents_bytes_total"), C,
-	    SL_INIT("Bytes that agents sent") },
-	{ SL_INIT("to_agents_bytes_total"), C,
-	    SL_INIT("Bytes that were sent to agents") },
-	{ SL_INIT("agent_connects_total"), C, SL_INIT("New sessions") },
-	{ SL_INIT("agent_cuts_total"), C, SL_INIT("Sessions that were cut") },
-	{ SL_INIT("agent_resumes_total"), C,
-	    SL_INIT("Cut sessions that went on") },
-	{ SL_INIT("logins_total"), C, SL_INIT("Logins that were right") },
-	{ SL_INIT("logins_refused_total"), C, SL_INIT("Logins refused") },
-	{ SL_INIT("memory_blocks"), G, SL_INIT("Buffer blocks there are") },
-	{ SL_INIT("memory_blocks_used"), G, SL_INIT("Buffer blocks in use") },
-	{ SL_INIT("tls_days_left"), G,
-	    SL_INIT("Until the first certificate ends") },
+static const struct slice metrics[] = {
+	SL_INIT("uptime_seconds Since the start"),
+	SL_INIT("connections Connections of clients"),
+	SL_INIT("connections_max The most there may be"),
+	SL_INIT("agents Agents that are connected"),
+	SL_INIT("agents_parked Agents that are cut and may come back"),
+	SL_INIT("streams Streams to apps"),
+	SL_INIT("listeners Live event streams"),
+	SL_INIT("requests_total Requests, good and bad"),
+	SL_INIT("from_agents_bytes_total Bytes that agents sent"),
+	SL_INIT("to_agents_bytes_total Bytes that were sent to agents"),
+	SL_INIT("agent_connects_total New sessions"),
+	SL_INIT("agent_cuts_total Sessions that were cut"),
+	SL_INIT("agent_resumes_total Cut sessions that went on"),
+	SL_INIT("logins_total Logins that were right"),
+	SL_INIT("logins_refused_total Logins refused"),
+	SL_INIT("memory_blocks Buffer blocks there are"),
+	SL_INIT("memory_blocks_used Buffer blocks in use"),
+	SL_INIT("tls_days_left Until the first certificate ends"),
+	SL_INIT("channel_workstations Workstations that are online"),
+	SL_INIT("channel_clients WebSocket clients of the channel"),
+	SL_INIT("channel_devices Devices that poll"),
+	SL_INIT("channel_from_total Messages of workstations"),
+	SL_INIT("channel_to_total Messages to workstations"),
+	SL_INIT("channel_polled_total Messages given to devices that poll"),
+	SL_INIT("channel_slow_total Sockets closed that did not get on"),
+	SL_INIT("channel_wrong_keys_total Wrong keys that were shown"),
 };
 
-/* In the order of the table; without TLS of our own the last is left out. */
-static size_t
-collect(const struct relay *r, uint64_t v[])
+enum { COUNT = sizeof metrics / sizeof metrics[0] };
+
+/* In the order of the table; what is not in use is left out. */
+static void
+collect(const struct relay *r, uint64_t v[COUNT])
 {
 	uint64_t now_s = r->io->wall_ms / 1000, up = 0, parked = 0;
 	uint64_t in = r->past_in, out = r->past_out;
@@ -129,21 +127,25 @@ collect(const struct relay *r, uint64_t v[])
 	v[n++] = r->plan.blocks;
 	v[n++] = r->blocks.pool.used;
 	if (r->tls_until_s > 0)
-		v[n++] = r->tls_until_s > now_s ?
+		v[n] = r->tls_until_s > now_s ?
 		    (r->tls_until_s - now_s) / 86400 : 0;
-	return n;
+	if (r->channel != NULL)
+		channel_counts(r, v + n + 1);
 }
 
 void
 metrics_put(struct buf *b, const struct relay *r)
 {
-	uint64_t v[sizeof metrics / sizeof metrics[0]];
-	size_t n = collect(r, v);
+	uint64_t v[COUNT];
 
+	memset(v, 0xff, sizeof v);
+	collect(r, v);
 	put_build(b, r);
-	for (size_t i = 0; i < n; i++) {
-		put_head(b, &metrics[i]);
-		put_value(b, &metrics[i], SL(""), v[i]);
+	for (size_t i = 0; i < COUNT; i++) {
+		if (v[i] == UINT64_MAX)
+			continue;
+		put_head(b, metrics[i]);
+		put_value(b, metrics[i], SL(""), v[i]);
 	}
 	put_answers(b, r);
 }

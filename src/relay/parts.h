@@ -1005,6 +1005,8 @@ void channel_save(struct relay *r);
 void channel_credential_gone(struct relay *r, uint32_t credential);
 uint64_t channel_online(const struct relay *r);
 uint64_t channel_clients(const struct relay *r);
+/* The numbers of the metrics, in their order. */
+void channel_counts(const struct relay *r, uint64_t v[]);
 struct json_out;
 /* "wsPath":"/ws","workstations":[...] */
 void channel_status(const struct relay *r, struct json_out *o);

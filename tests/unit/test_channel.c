@@ -693,6 +693,59 @@ queues_give_way(void **state)
 	rig_close(&g);
 }
 
+static void
+check_metric(const char *line)
+{
+	static uint8_t area[16384];
+	struct buf b = BUF_ON(area);
+
+	metrics_put(&b, g.r);
+	assert_true(buf_ok(&b));
+	if (memmem(area, b.n, line, strlen(line)) == NULL)
+		fail_msg("not there:%s", line);
+}
+
+static void
+the_metrics_count_it(void **state)
+{
+	struct cl *w, *a, *c;
+
+	(void)state;
+	w = begin_station(4096);
+	a = join(C1, "a");
+	c = cl_new(&g, C2, NULL);
+	assert_int_equal(watch(c, ""), 200);
+	for (int i = 0; i < 3; i++)
+		say(w, "{\"type\":\"news\"}");
+	say(a, "{\"type\":\"one\"}");
+	say(a, "{\"type\":\"two\"}");
+	rig_settle(&g);
+	assert_int_equal(watch(c, "&since=1"), 200);
+	check_metric("\nadit_channel_workstations 1\n");
+	check_metric("\nadit_channel_clients 1\n");
+	check_metric("\nadit_channel_devices 1\n");
+	check_metric("\nadit_channel_from_total 3\n");
+	check_metric("\nadit_channel_to_total 2\n");
+	check_metric("\nadit_channel_polled_total 2\n");
+	check_metric("\nadit_channel_slow_total 0\n");
+	check_metric("\nadit_channel_wrong_keys_total 0\n");
+	assert_int_equal(get(c, "/api/v1/watch/state?tunnel_id=" ID
+	    "&device_id=w&auth_key=wrong", ""), 401);
+	a->hold = true;
+	for (int i = 0; i < 5000; i++) {
+		say(w, large("much", 4000));
+		if (i % 50 == 0)
+			rig_settle(&g);
+	}
+	pass(8000, w, NULL);
+	check_metric("\nadit_channel_from_total 5003\n");
+	check_metric("\nadit_channel_slow_total 1\n");
+	check_metric("\nadit_channel_wrong_keys_total 1\n");
+	pass(WATCH_AGE_MS, w, NULL);
+	check_metric("\nadit_channel_devices 0\n");
+	rig_close(&g);
+}
+
 int
 main(void)
 {
@@ -715,6 +768,7 @@ main(void)
 		cmocka_unit_test(who_sends_too_much_is_read_to_its_end),
 		cmocka_unit_test(a_long_poll_ends),
 		cmocka_unit_test(queues_give_way),
+		cmocka_unit_test(the_metrics_count_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
