@@ -166,7 +166,6 @@ proxy_ws_end(struct client *c, uint16_t code, struct slice reason)
 		client_answered(c);
 }
 
-/* The frame that a Close of ours had to wait for is through. */
 void
 proxy_ws_end_now(struct client *c)
 {

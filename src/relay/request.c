@@ -19,7 +19,6 @@ request_ws_ok(const struct http_head *h)
 	    ws_version_valid(v->value);
 }
 
-/* A head that no parser should see: answer, and end the connection. */
 void
 request_bad(struct client *c, enum err e)
 {

@@ -14,10 +14,11 @@
  */
 #include <assert.h>
 
+#include "base/edge.h"
 #include "base/num.h"
 #include "tunnel/engine.h"
 
-static const struct { uint8_t from, to; } edges[] = {
+static const struct edge edges[] = {
 #define X(from, to, when) { TUNNEL_##from, TUNNEL_##to },
 	TUNNEL_EDGE_LIST(X)
 #undef X
@@ -29,19 +30,10 @@ static const char *const state_names[TUNNEL_STATES] = {
 #undef X
 };
 
-static bool
-edge_legal(enum tunnel_state from, enum tunnel_state to)
-{
-	for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)
-		if (edges[i].from == from && edges[i].to == to)
-			return true;
-	return false;
-}
-
 void
 session_to(struct tunnel *t, enum tunnel_state next)
 {
-	assert(edge_legal(t->state, next));
+	assert(EDGE_LEGAL(edges, t->state, next));
 	LOGF(t->cfg.log, LOG_DEBUG, "tunnel", "session",
 	    log_c("from", state_names[t->state]),
 	    log_c("to", state_names[next]));

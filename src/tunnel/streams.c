@@ -16,12 +16,13 @@
  */
 #include <assert.h>
 
+#include "base/edge.h"
 #include "base/num.h"
 #include "tunnel/engine.h"
 
 enum { QUANTUM = RING_RECORD_MAX };     /* one full DATA frame of ours */
 
-static const struct { uint8_t from, to; } edges[] = {
+static const struct edge edges[] = {
 #define X(from, to, when) { STREAM_##from, STREAM_##to },
 	STREAM_EDGE_LIST(X)
 #undef X
@@ -39,19 +40,10 @@ streams_state_name(enum stream_state s)
 	return s < STREAM_STATES ? names[s] : "?";
 }
 
-static bool
-edge_legal(enum stream_state from, enum stream_state to)
-{
-	for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)
-		if (edges[i].from == from && edges[i].to == to)
-			return true;
-	return false;
-}
-
 static void
 stream_to(struct tunnel_stream *s, enum stream_state next)
 {
-	assert(edge_legal(s->state, next));
+	assert(EDGE_LEGAL(edges, s->state, next));
 	LOGF(s->tunnel->cfg.log, LOG_TRACE, "tunnel", "stream",
 	    log_u("id", s->id),
 	    log_c("from", streams_state_name(s->state)),
