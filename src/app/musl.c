@@ -6,6 +6,8 @@
  * address to each pointer in its tables before anything runs. musl 1.2.3 knows
  * the long form of that list only, 24 bytes a pointer; the short form (DT_RELR)
  * makes the binary 20 KB smaller, so it is read here, and musl's start follows.
+ * musl 1.2.4 and later know it too, and would add the address twice: they find
+ * an empty list.
  *
  * RELRO: a static program has no loader, and nobody makes those tables
  * read-only once they are filled in. Here it is done before main.
@@ -32,7 +34,7 @@
 extern const uint8_t __ehdr_start[] __attribute__((visibility("hidden")));
 
 #ifdef __x86_64__
-extern const ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 #ifndef DT_RELR
 #define DT_RELRSZ 35
@@ -62,11 +64,13 @@ adit_relocate(void)
 	uintptr_t *at = NULL;
 	size_t n = 0;
 
-	for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
+	for (ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
 		if (d->d_tag == DT_RELR)
 			list = (const uintptr_t *)(base + d->d_un.d_ptr);
-		if (d->d_tag == DT_RELRSZ)
+		if (d->d_tag == DT_RELRSZ) {
 			n = d->d_un.d_val / sizeof *list;
+			d->d_un.d_val = 0;
+		}
 	}
 	for (size_t i = 0; i < n; i++) {
 		if ((list[i] & 1) == 0) {
