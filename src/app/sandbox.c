@@ -89,7 +89,7 @@ enum {
 /* Those that every processor has. */
 #define CALLS_COMMON(X)                                                 \
 	X(epoll_pwait, NET)                                             \
-	X(read, EVERY) X(write, EVERY) X(writev, NET | L)               \
+	X(read, EVERY) X(pread64, R) X(write, EVERY) X(writev, NET | L) \
 	X(recvfrom, ALL) X(sendto, ALL) X(close, ALL)                   \
 	X(accept4, R | K) X(accept, R) X(epoll_ctl, NET)                \
 	X(setsockopt, NET | L) X(getsockopt, NET | K)                   \

@@ -65,6 +65,7 @@ struct serve {
 	struct io agent_io;
 	struct relay *relay;
 	struct agent *agent;
+	int statm_fd;                   /* of this process; -1: none */
 
 	bool token_made;                /* at this start */
 	uint8_t url[SETUP_URL_MAX];     /* for links */
@@ -124,6 +125,9 @@ int serve_listen(struct serve *s);
 void serve_close_listens(struct serve *s);
 int serve_relay(struct serve *s);
 void serve_relay_hello(struct serve *s);
+/* serve_facts.c: let the relay know, for /metrics, what this process knows of
+ * itself. Before the sandbox. */
+void serve_facts_open(struct serve *s);
 /* Append the URL of the relay for links, without a slash at the end, if the
  * settings know it. */
 void serve_url(const struct serve *s, struct buf *b);

@@ -183,6 +183,7 @@ open_relay(struct serve *s)
 
 	if (code != EXIT_GO_ON)
 		return code;
+	serve_facts_open(s);
 	for (size_t i = 0; i < s->rs.cfg.nlistens; i++)
 		if (s->rs.cfg.listens[i].secure)
 			kernel_listen_tls(&s->kernel,

@@ -58,6 +58,9 @@ struct kernel_fd {
 
 struct kernel_tls;
 
+/* How a handshake ended. */
+enum { KERNEL_FULL, KERNEL_RESUMED, KERNEL_FAILED, KERNEL_SHAKES };
+
 /* Connections that speak TLS: see kernel_tls.c. */
 struct kernel_secure {
 	struct pool pool;               /* struct kernel_tls */
@@ -65,7 +68,7 @@ struct kernel_secure {
 	struct kernel_tls *timed, *timed_last;  /* by deadline */
 	uint32_t wakes;                 /* in the list, to deliver this turn */
 	uint32_t shakes_left;           /* handshake steps of this turn */
-	uint64_t handshakes, failed;    /* since the start */
+	uint64_t shakes[KERNEL_SHAKES]; /* of servers, since the start */
 };
 
 struct kernel {

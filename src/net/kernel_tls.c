@@ -215,8 +215,8 @@ drop(struct kernel_tls *t)
 {
 	struct kernel *k = t->k;
 
-	if (!t->tls.ready)
-		k->secure.failed++;
+	if (!t->tls.ready && !t->tls.is_client)
+		k->secure.shakes[KERNEL_FAILED]++;
 	unwake(t);
 	untime(t);
 	k->fds[t->fd].tls = 0;
@@ -296,7 +296,9 @@ after(struct kernel_tls *t, bool was_ready)
 		s->shakes_left--;
 	if (t->tls.ready && !t->counted) {
 		t->counted = true;
-		s->handshakes++;
+		if (!t->tls.is_client)
+			s->shakes[t->tls.u.server.policy.chose ?
+			    KERNEL_FULL : KERNEL_RESUMED]++;
 		untime(t);
 		/* What came with its last record is readable already. */
 		if (tls_has_plaintext(&t->tls) || t->tls.write_waits)

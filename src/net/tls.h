@@ -87,6 +87,7 @@ struct tls_policy {
 	const struct tls_server *server;
 	uint32_t held;
 	bool holds;
+	bool chose;                     /* a full handshake */
 };
 
 struct tls {

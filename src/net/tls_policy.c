@@ -82,6 +82,7 @@ policy_choose(const br_ssl_server_policy_class **pctx,
 		len++;
 	if (kinds == 0 || p->holds)
 		return 0;
+	p->chose = true;
 	c = p->server->choose(p->server->ctx, slice_of(name, len), kinds,
 	    &p->held);
 	if (c == NULL)

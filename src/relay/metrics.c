@@ -7,6 +7,15 @@
 
 #include "base/num.h"
 
+/* Those that every program has are called alike everywhere. */
+static void
+put_name(struct buf *b, struct slice name)
+{
+	if (!slice_starts(name, SL("process_")))
+		buf_lit(b, "adit_");
+	buf_put(b, name);
+}
+
 /* `text` is a name, without its `adit_`, and what it means. */
 static void
 put_head(struct buf *b, struct slice text)
@@ -14,12 +23,12 @@ put_head(struct buf *b, struct slice text)
 	struct slice name = slice_cut(&text, ' ');
 	bool counts = slice_ends(name, SL("_total"));
 
-	buf_lit(b, "# HELP adit_");
-	buf_put(b, name);
+	buf_lit(b, "# HELP ");
+	put_name(b, name);
 	buf_lit(b, " ");
 	buf_put(b, text);
-	buf_lit(b, "\n# TYPE adit_");
-	buf_put(b, name);
+	buf_lit(b, "\n# TYPE ");
+	put_name(b, name);
 	buf_put(b, counts ? SL(" counter\n") : SL(" gauge\n"));
 }
 
@@ -28,8 +37,7 @@ static void
 put_value(struct buf *b, struct slice text, struct slice labels,
     uint64_t value)
 {
-	buf_lit(b, "adit_");
-	buf_put(b, slice_cut(&text, ' '));
+	put_name(b, slice_cut(&text, ' '));
 	buf_put(b, labels);
 	buf_lit(b, " ");
 	buf_put_dec(b, value);
@@ -49,6 +57,20 @@ put_answers(struct buf *b, const struct relay *r)
 		put_value(b, text, slice_of(area, sizeof area - 1),
 		    r->answers[i]);
 	}
+}
+
+static void
+put_shakes(struct buf *b, const struct relay_facts *f)
+{
+	static const struct slice text = SL_INIT("tls_handshakes_total TLS "
+	    "handshakes of clients by their end");
+	static const struct slice labels[RELAY_SHAKES] = {
+		SL_INIT("{end=\"full\"}"), SL_INIT("{end=\"resumed\"}"),
+		SL_INIT("{end=\"failed\"}") };
+
+	put_head(b, text);
+	for (unsigned i = 0; i < RELAY_SHAKES; i++)
+		put_value(b, text, labels[i], f->shakes[i]);
 }
 
 static void
@@ -78,6 +100,9 @@ static const struct slice metrics[] = {
 	SL_INIT("logins_refused_total Logins refused"),
 	SL_INIT("memory_blocks Buffer blocks there are"),
 	SL_INIT("memory_blocks_used Buffer blocks in use"),
+	SL_INIT("process_start_time_seconds Unix time"),
+	SL_INIT("process_resident_memory_bytes Of the process that carries "
+	    "traffic"),
 	SL_INIT("tls_days_left Until the first certificate ends"),
 	SL_INIT("channel_workstations Workstations that are online"),
 	SL_INIT("channel_clients WebSocket clients of the channel"),
@@ -93,7 +118,8 @@ enum { COUNT = sizeof metrics / sizeof metrics[0] };
 
 /* In the order of the table; what is not in use is left out. */
 static void
-collect(const struct relay *r, uint64_t v[COUNT])
+collect(const struct relay *r, const struct relay_facts *f,
+    uint64_t v[COUNT])
 {
 	uint64_t now_s = r->io->wall_ms / 1000, up = 0, parked = 0;
 	uint64_t in = r->past_in, out = r->past_out;
@@ -126,6 +152,8 @@ collect(const struct relay *r, uint64_t v[COUNT])
 	v[n++] = r->logins_refused;
 	v[n++] = r->plan.blocks;
 	v[n++] = r->blocks.pool.used;
+	v[n++] = r->started_wall_ms / 1000;
+	v[n++] = f->resident_bytes > 0 ? f->resident_bytes : UINT64_MAX;
 	if (r->tls_until_s > 0)
 		v[n] = r->tls_until_s > now_s ?
 		    (r->tls_until_s - now_s) / 86400 : 0;
@@ -136,10 +164,13 @@ collect(const struct relay *r, uint64_t v[COUNT])
 void
 metrics_put(struct buf *b, const struct relay *r)
 {
+	struct relay_facts f = { .resident_bytes = 0 };
 	uint64_t v[COUNT];
 
+	if (r->cfg->facts != NULL)
+		r->cfg->facts(&f);
 	memset(v, 0xff, sizeof v);
-	collect(r, v);
+	collect(r, &f, v);
 	put_build(b, r);
 	for (size_t i = 0; i < COUNT; i++) {
 		if (v[i] == UINT64_MAX)
@@ -148,4 +179,6 @@ metrics_put(struct buf *b, const struct relay *r)
 		put_value(b, metrics[i], SL(""), v[i]);
 	}
 	put_answers(b, r);
+	if (r->tls_until_s > 0)
+		put_shakes(b, &f);
 }

@@ -41,6 +41,13 @@ struct relay_listen {
 
 struct relay_net { struct addr net; uint8_t bits; };
 
+/* What the process knows of itself, for /metrics. */
+enum { RELAY_SHAKES = 3 };              /* full, resumed, failed */
+struct relay_facts {
+	uint64_t shakes[RELAY_SHAKES];  /* TLS handshakes since the start */
+	uint64_t resident_bytes;        /* 0: not known */
+};
+
 struct relay_cfg {
 	struct relay_listen listens[LISTENS_MAX];
 	size_t nlistens;
@@ -83,6 +90,8 @@ struct relay_cfg {
 	 * main site served this app because it came first (or empty). */
 	bool succeeds;
 	struct slice first_app;
+	/* Fill *f, which is all zero; or NULL. */
+	void (*facts)(struct relay_facts *f);
 };
 
 /* Defaults, as in DESIGN section 1; lists empty. */

@@ -154,7 +154,17 @@ describe('the HTTP API', { skip: needsRelay }, () => {
 				assert.equal(head?.[2] ?? sample[1], name);
 			}
 		}
-		for (const want of ['adit_uptime_seconds', 'adit_connections', 'adit_agents', 'adit_requests_total', 'adit_answers_total', 'adit_logins_total'])
-			assert.ok(found.has(want), want);
+		const text = readFileSync(join(ROOT, 'PROTOCOL.md'), 'utf8');
+		const rows = [...text.matchAll(/^\| (`(?:adit|process)_.*?) \| (?:gauge|counter) \|/gm)].map((m) => m[1]);
+		const names = (list) => list.flatMap((row) => [...row.matchAll(/`([a-z_]+)[{`]/g)].map((m) => m[1]));
+		const always = names(rows.filter((row) => !row.endsWith('?')));
+		assert.ok(always.length > 15);
+		assert.deepEqual(always.filter((n) => !found.has(n)), [], 'documented, and not there');
+		assert.deepEqual([...found].filter((n) => !names(rows).includes(n)), [], 'there, and not documented');
+		if (process.platform === 'linux') {
+			const value = (n) => Number(res.body.toString().match(new RegExp(`^${n} (\\d+)$`, 'm'))[1]);
+			assert.ok(value('process_resident_memory_bytes') > 1e5);
+			assert.ok(Math.abs(value('process_start_time_seconds') + value('adit_uptime_seconds') - Date.now() / 1000) < 60);
+		}
 	});
 });

@@ -139,6 +139,26 @@ describe('our server', () => {
 		await stopCleanly(dashboard);
 	});
 
+	it('counts handshakes by their end in /metrics', async () => {
+		const own = await secureRelay();
+		const jar = join(tempDir('jar'), 'jar');
+		const file = join(tempDir('session'), 's');
+		await sClient(own.port, ['-sess_out', file]);
+		await sClient(own.port, ['-sess_in', file]);
+		const socket = connect(own.port, '127.0.0.1');
+		socket.on('error', () => {});
+		socket.resume();
+		socket.write('GET / HTTP/1.1\r\n\r\n');
+		await new Promise((go) => socket.once('close', go));
+		await curl('--cacert', pki.ca, '-c', jar, '-H', 'content-type: application/json',
+		    '-d', JSON.stringify({ password: own.secrets.password }), `${own.origin}/_adit/api/auth/login`);
+		const { text } = await curl('--cacert', pki.ca, '-b', jar, `${own.origin}/_adit/metrics`);
+		for (const [end, n] of [['full', 3], ['resumed', 1], ['failed', 1]])
+			assert.ok(text.includes(`\nadit_tls_handshakes_total{end="${end}"} ${n}\n`), text);
+		assert.match(text, /^adit_tls_days_left 2\d$/m);
+		await stopCleanly(own);
+	});
+
 	it('refuses a key of another certificate, an encrypted one, none, at start', async () => {
 		for (const [cert, key, why] of [[good.cert, rsa.key, /does not belong/], [good.cert, good.cert, /no private key/],
 			['/nowhere/x.pem', good.key, /tls-cert .*No such file/]]) {

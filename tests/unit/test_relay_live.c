@@ -351,6 +351,13 @@ read_metrics(const char *p)
 }
 
 static void
+facts(struct relay_facts *f)
+{
+	*f = (struct relay_facts){ .shakes = { 7, 8, 9 },
+		.resident_bytes = 12345 };
+}
+
+static void
 metrics_are_counted(void **state)
 {
 	struct cl *c;
@@ -369,17 +376,23 @@ metrics_are_counted(void **state)
 	assert_true(cl_head_has(c, "Content-Type: text/plain; "
 	    "version=0.0.4; charset=utf-8\r\n"));
 	assert_true(read_metrics(c->body.p) >= 20);
+	assert_false(cl_body_has(c, "resident"));
 	assert_true(cl_body_has(c, "\nadit_agents 1\n"));
 	assert_true(cl_body_has(c, "\nadit_agent_connects_total 1\n"));
 	assert_true(cl_body_has(c, "adit_build_info{version=\"0.0.0-test\"} 1"
 	    "\n"));
 	assert_true(cl_body_has(c, "\nadit_answers_total{class=\"4xx\"} 3\n"));
-	assert_false(cl_body_has(c, "tls_days_left"));
+	assert_false(cl_body_has(c, "adit_tls"));
+	g.cfg.facts = facts;
 	relay_set_tls_until(g.r, world_io(g.host)->wall_ms / 1000 + 5 * 86400 +
 	    9);
 	assert_int_equal(get(c, "/_adit/metrics", fake_cookie(ANN)), 200);
 	assert_true(read_metrics(c->body.p) >= 21);
 	assert_true(cl_body_has(c, "\nadit_tls_days_left 5\n"));
+	assert_true(cl_body_has(c, "\nprocess_resident_memory_bytes 12345\n"));
+	assert_true(cl_body_has(c, "{end=\"full\"} 7\n"));
+	assert_true(cl_body_has(c, "{end=\"resumed\"} 8\n"));
+	assert_true(cl_body_has(c, "{end=\"failed\"} 9\n"));
 	/* An app's answer counts, and its bytes. */
 	c = cl_new(&g, C1, RIG_IP ":4100");
 	cl_put(c, "GET /x HTTP/1.1\r\nHost: " RIG_IP ":4100\r\n");
