@@ -352,6 +352,25 @@ a_full_disk_does_not_keep_a_session_alive(void **state)
 	}
 }
 
+static void
+its_size_is_what_the_document_says(void **state)
+{
+	char text[64];
+	uint8_t *all = calloc(1, 200000);
+	FILE *f = fopen("SECURITY.md", "r");
+
+	(void)state;
+	assert_non_null(all);
+	assert_non_null(f);
+	assert_true(fread(all, 1, 199999, f) > 1000);
+	fclose(f);
+	snprintf(text, sizeof text, "lies in one struct of %zu KiB",
+	    (sizeof(struct keeper) + 1023) / 1024);
+	if (strstr((char *)all, text) == NULL)
+		fail_msg("SECURITY.md does not say: %s", text);
+	free(all);
+}
+
 /* The clock is ahead, by so much that the session seems to be over. */
 static void
 a_logout_in_the_future_ends_the_session_for_good(void **state)
@@ -679,6 +698,7 @@ main(void)
 		T(last_seen_is_written_lazily),
 		T(refused_logins_are_told_in_sum),
 		T(a_full_disk_does_not_keep_a_session_alive),
+		T(its_size_is_what_the_document_says),
 		T(a_logout_in_the_future_ends_the_session_for_good),
 		T(only_a_token_of_ours_and_of_its_site_ends_a_session),
 		T(sessions_outlive_a_clock_that_jumps),
