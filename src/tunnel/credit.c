@@ -180,7 +180,7 @@ credit_consumed(struct tunnel_stream *s, size_t n, uint64_t now_ms)
 	measure(s, (uint32_t)n, now_ms);
 	if (s->recv_owed >= s->window / 2) {
 		s->flags |= F_CREDIT_DUE;
-		streams_ctl(s);
+		control_due(s);
 	}
 }
 

@@ -150,10 +150,10 @@ refill(struct tunnel *t, size_t room)
 {
 	if (!session_live(t) || room < HEAD_MOST + PULL_WANT)
 		return false;
-	if (streams_put_control(t))
+	if (control_put(t))
 		return true;
 	return session_live(t) &&
-	    streams_put_data(t, room - HEAD_MOST - FRAME_HEAD_BYTES);
+	    turn_put(t, room - HEAD_MOST - FRAME_HEAD_BYTES);
 }
 
 size_t
@@ -200,7 +200,7 @@ send_wants(const struct tunnel *t, uint64_t now_ms)
 	if (t->out.pong_due || t->out.ping_due || ack_wanted(t, now_ms))
 		return true;
 	return session_live(t) && (t->ring.sent < t->ring.put ||
-	    streams_want_control(t) || streams_want_data(t));
+	    control_wants(t) || turn_wants(t));
 }
 
 /* The connection is gone, and all that was meant for it alone. */

@@ -284,7 +284,7 @@ void
 tunnel_ready(struct tunnel_stream *s)
 {
 	if (s->tunnel != NULL)
-		streams_ready(s);
+		turn_ready(s);
 }
 
 void
