@@ -15,6 +15,7 @@
  */
 #include "sim.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,10 +36,12 @@ enum {
 	GRACE_MS_SHORT = 5000,
 	IDLE_CLOSE_MS = 25 * 1000,
 	SEED_S = 20,                    /* a seed that takes longer hangs */
+	NOISE = 65521,                  /* bytes of it; a prime */
 };
 
 struct sim sim;
 struct result *result;
+static uint8_t noise[NOISE];
 
 /* ---- small things ---- */
 
@@ -98,25 +101,36 @@ sim_mem(size_t n)
 	return p;
 }
 
-uint8_t
-sim_byte(unsigned id, bool up, uint64_t at)
+/* Every exchange has its own place to begin in a ring of noise. */
+static const uint8_t *
+noise_at(unsigned id, bool up, uint64_t at, size_t *n)
 {
-	return (uint8_t)(at * 7 + (at >> 8) * 13 + id * 31 + up * 101 +
-	    (id >> 8));
+	size_t from = (size_t)((at + id * 7919ull + up * 31337u) % NOISE);
+
+	*n = min_size(*n, NOISE - from);
+	return noise + from;
+}
+
+static void
+noise_begin(void)
+{
+	uint32_t r = 1;
+
+	for (size_t i = 0; i < NOISE; i++) {
+		r = r * 1664525 + 1013904223;
+		noise[i] = (uint8_t)(r >> 24);
+	}
 }
 
 void
 sim_fill(struct dyn *d, unsigned id, bool up, uint64_t at, size_t n)
 {
-	uint8_t area[4096];
-
 	while (n > 0) {
-		size_t k = min_size(n, sizeof area);
+		size_t k = n;
+		const uint8_t *p = noise_at(id, up, at, &k);
 
-		for (size_t i = 0; i < k; i++)
-			area[i] = sim_byte(id, up, at + i);
+		dyn_put(d, p, k);
 		at += k;
-		dyn_put(d, area, k);
 		n -= k;
 	}
 }
@@ -124,16 +138,20 @@ sim_fill(struct dyn *d, unsigned id, bool up, uint64_t at, size_t n)
 void
 sim_check(unsigned id, bool up, uint64_t *at, const uint8_t *p, size_t n)
 {
-	uint8_t differs = 0;
+	while (n > 0) {
+		size_t k = n, i = 0;
+		const uint8_t *want = noise_at(id, up, *at, &k);
 
-	for (size_t i = 0; i < n; i++)
-		differs |= p[i] ^ sim_byte(id, up, *at + i);
-	for (size_t i = 0; i < n && differs != 0; i++) {
-		if (p[i] != sim_byte(id, up, *at + i))
+		if (memcmp(p, want, k) != 0) {
+			while (p[i] == want[i])
+				i++;
 			sim_fail("%u: byte %llu %s is not the one sent", id,
 			    (unsigned long long)*at + i, up ? "up" : "down");
+		}
+		*at += k;
+		p += k;
+		n -= k;
 	}
-	*at += n;
 }
 
 void
@@ -225,7 +243,7 @@ weather(uint64_t seed)
 
 	if (r >> 62 != 0)
 		c = world_rough(seed);
-	c.fds_max = 1024;
+	c.fds_max = 256;
 	c.lazy = true;
 	c.latency_ms = 1 + (uint32_t)(r >> 20) % 60;
 	c.jitter_ms = (uint32_t)(r >> 30) % 20;
@@ -246,6 +264,7 @@ begin(struct rig *g)
 	sim.g = g;
 	sim.w = g->w;
 	sim.scant = (sim.seed * 0x9e3779b97f4a7c15 >> 50) % 8 == 0;
+	sim.tight = (sim.seed * 0x9e3779b97f4a7c15 >> 53) % 2 == 0;
 	sim.nagents = 2 + (size_t)sim_below(2);
 	sim.grace_ms = sim_chance(800) ? GRACE_MS : GRACE_MS_SHORT;
 	g->quiet = !sim.trace;
@@ -543,6 +562,10 @@ main(int argc, char **argv)
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (result == MAP_FAILED)
 		return 2;
+	noise_begin();
+	/* What one seed frees it will want again. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	for (int i = 1; i < argc; i++) {
 		const char *a = argv[i];
 		const char *v = i + 1 < argc ? argv[i + 1] : "";

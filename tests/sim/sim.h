@@ -9,7 +9,7 @@
  *   sim_person.c  people who ask, upload, read slowly, vanish; and hostile ones
  *
  * An exchange is one request and its answer, or one WebSocket. Every byte of
- * it is sim_byte(its number, direction, offset), so both ends know at once
+ * it follows from its number, direction and offset, so both ends know at once
  * whether what came is the next byte of the right stream.
  *
  * What is allowed to go wrong: an exchange may end with an error only if one
@@ -30,6 +30,7 @@
 
 enum {
 	AGENTS = 3, PEOPLE = 5, HOSTILE = 3, EXCH_MAX = 4096, LOGOUTS = 3,
+	CROWD = 7,                      /* people who come for one thing */
 	DEADLINE_MS = 150 * 1000,       /* for an exchange to end */
 	PROGRESS_MS = 60 * 1000,        /* the relay's progress_ms */
 	SPOIL_EARLY = 8,                /* answers, and reads no upload */
@@ -45,7 +46,7 @@ enum fault {
 	FAULT_FATE, FAULT_APP, FAULT_OPS, FAULT_WALL, FAULT_LATENCY,
 	FAULT_ACCEPT, FAULT_KEEPER, FAULT_SAVE, FAULT_PERSON, FAULT_HOSTILE,
 	FAULT_RELAY_STOP, FAULT_RELAY_PAUSE, FAULT_RELAY_OPS, FAULT_SCARCE,
-	FAULT_POWER, FAULT_LOGOUT, FAULT_TWIN, FAULT_PROXY,
+	FAULT_POWER, FAULT_LOGOUT, FAULT_TWIN, FAULT_PROXY, FAULT_HOLD,
 	FAULTS,
 };
 
@@ -108,6 +109,7 @@ struct sim {
 	bool calm;                      /* no new exchanges */
 	bool scant;                     /* agents have few streams, and may
 	                                 * refuse what comes beyond */
+	bool tight;                     /* agents have little memory */
 	uint32_t grace_ms;
 };
 
@@ -125,7 +127,7 @@ void sim_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t sim_below(uint64_t n);
 bool sim_chance(unsigned pm);
 uint64_t sim_now(void);
-uint8_t sim_byte(unsigned id, bool up, uint64_t at);
+/* The n bytes of exchange `id` from `at` on. */
 void sim_fill(struct dyn *d, unsigned id, bool up, uint64_t at, size_t n);
 /* p is what comes at *at; else the seed fails. */
 void sim_check(unsigned id, bool up, uint64_t *at, const uint8_t *p, size_t n);
@@ -159,6 +161,9 @@ uint64_t sim_fate_ms(void);
 /* The relay is suspended, or was a moment ago; is about to stop. */
 bool sim_relay_sleeps(void);
 bool sim_relay_stops(void);
+/* Do all want much of one agent now, in one direction: which? */
+struct crowd { size_t agent; bool up; };
+bool sim_crowd(struct crowd *c);
 /* The relay's clock is more than a day ahead. */
 bool sim_clock_ahead(void);
 

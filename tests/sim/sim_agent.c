@@ -21,6 +21,7 @@
 
 enum { FILTERS = 64, RELAY_PORT = 4000, START_OVER_MS = 10000,
 	REPLACED_MS = 60000,    /* within so long a predecessor ends */
+	LEAST_BYTES = 1 << 20, USUAL_BYTES = 24 << 20,
 	TAP_BYTES = 3000, SCANT_STREAMS = 2,
 	LEFT_BYTES = 1024,      /* of a turn's output; no DATA frame fits */
 	OPEN_MS = 2000,         /* within so long a request is at the app */
@@ -482,7 +483,9 @@ agent_make(size_t i, struct world_host *machine)
 	app->port = 3000;
 	app->is_public = i > 0;
 	assert(secret_set(&a->cfg.token, SL("adit_token-of-the-agents-0123")));
-	assert(agent_plan(&a->cfg, &a->plan) == E_OK);
+	for (a->cfg.memory_bytes = sim.tight ? LEAST_BYTES : USUAL_BYTES;
+	    agent_plan(&a->cfg, &a->plan) != E_OK;)
+		a->cfg.memory_bytes += LEAST_BYTES / 16;
 	a->arena.cap = (size_t)a->plan.bytes;
 	return a;
 }

@@ -11,6 +11,7 @@
 
 #include "base/num.h"
 #include "rig.h"
+#include "tunnel/engine.h"
 
 enum { LATE_MS = 1000, EACH = 4, SESSIONS = 8, QUIET_MS = 3000 };
 
@@ -31,6 +32,31 @@ remote_of(const struct sim_session *s)
 	return NULL;
 }
 
+/* Blocks of its ring up to the last one that has DATA. */
+static uint32_t
+data_blocks(const struct tunnel *t)
+{
+	const struct blocks *b = t->cfg.blocks;
+	struct ring r = t->ring;        /* as if nothing of it was sent yet */
+	uint32_t n = 1, with_data = 0;
+	struct slice s;
+
+	if (r.nblocks + RING_CONTROL_BLOCKS <= r.reserved)
+		return 0;               /* wherever it is, it may be */
+	r.sent = r.acked;
+	r.cur = r.head;
+	r.cur_off = r.head_off;
+	while ((s = ring_unsent(&r, b)).n > 0) {
+		uint32_t was = r.cur;
+
+		ring_sent(&r, b);
+		n += r.cur != was;
+		if (s.p[0] == FRAME_DATA)
+			with_data = n;
+	}
+	return with_data;
+}
+
 /* Of one direction, or of both ends' streams: nothing from nowhere. */
 static void
 check_way(size_t i, const char *from, const struct tunnel *a,
@@ -45,6 +71,10 @@ check_way(size_t i, const char *from, const struct tunnel *a,
 	if (a->send_credit > b->recv_window)
 		sim_fail("agent %zu: the %s believes in more credit than it "
 		    "was granted", i, from);
+	if (!ring_has_room(&a->ring, a->cfg.blocks, CONTROL_WANT, false) ||
+	    data_blocks(a) + RING_CONTROL_BLOCKS > a->ring.reserved)
+		sim_fail("agent %zu: DATA of the %s leaves too little for "
+		    "control frames", i, from);
 	if (b->recv_owed >= b->cfg.ours.window / 2 && !b->session_due)
 		sim_fail("agent %zu: the %s waits for credit of the session",
 		    i, from);

@@ -23,6 +23,7 @@ enum {
 	WAKE_MS = 1000,         /* for what became due meanwhile */
 	STOP_MS = 10 * 1000,    /* to be gone after the time to drain */
 	STILL_MS = 4500,        /* a stall that nobody takes for a death */
+	HOLD_MS = 14000,        /* so may one be that one side knows of */
 	DAY_MS = 24 * 3600 * 1000,
 };
 
@@ -33,18 +34,19 @@ enum {
 #define GENTLE (BIT(CUT) | BIT(AWAY) | BIT(STORM) | BIT(STALL) | BIT(FREEZE) | \
     BIT(PAUSE) | BIT(FATE) | BIT(WALL) | BIT(LATENCY) | BIT(ACCEPT) | \
     BIT(KEEPER) | BIT(SAVE) | BIT(HOSTILE) | BIT(RELAY_PAUSE) | BIT(SCARCE) | \
-    BIT(LOGOUT) | BIT(PROXY))
+    BIT(LOGOUT) | BIT(PROXY) | BIT(HOLD))
 #define CUTS (BIT(CUT) | BIT(AWAY) | BIT(STORM) | BIT(FREEZE) | BIT(PAUSE) | \
-    BIT(PROXY))
+    BIT(PROXY) | BIT(HOLD))
 
 /* What lasts: until when, 0 while it is not there. */
 struct lasting { uint64_t stall_ms[AGENTS], app_ms[AGENTS], agent_ms[AGENTS],
 	pause_ms[AGENTS], storm_ms[AGENTS], fate_ms, relay_ms, save_ms,
-	stop_ms, relay_pause_ms, scarce_ms; };
+	stop_ms, relay_pause_ms, scarce_ms, hold_at_ms, crowd_ms; };
 
 static struct lasting lasting;
 static uint64_t woke_ms;                /* the relay, the last time */
 static unsigned storm[AGENTS];          /* cuts to come */
+static struct crowd crowd;
 static unsigned mask;                   /* kinds of faults in this seed */
 static uint64_t next_fault_ms, every_ms, tick_ms;
 static bool tried_out;                  /* the last of those to be ended */
@@ -182,18 +184,25 @@ relay_wakes(void)
 		sim_agent_healed(sim.agents[i]);
 }
 
-/* The relay has no block to give, but those that it has promised. */
+/* The relay has so many blocks to give, beside those that it has promised. */
 static void
-scarce(bool on)
+scarce_over(void)
 {
-	lasting.scarce_ms = on ? sim_now() + sim_below(10000) : 0;
-	if (sim.g->r == NULL)
-		return;
-	blocks_unreserve(&sim.g->r->blocks, sim.g->taken);
+	lasting.scarce_ms = 0;
+	if (sim.g->r != NULL)
+		blocks_unreserve(&sim.g->r->blocks, sim.g->taken);
 	sim.g->taken = 0;
-	if (on)
-		rig_scarce(sim.g, (uint32_t)sim_below(60));
-	sim_note("fault: blocks are scarce: %d", on);
+	sim_note("blocks are not scarce any more");
+}
+
+static void
+scarce(uint32_t left)
+{
+	scarce_over();
+	lasting.scarce_ms = sim_now() + sim_below(10000);
+	if (sim.g->r != NULL)
+		rig_scarce(sim.g, left);
+	sim_note("fault: %u blocks are left", left);
 }
 
 static void
@@ -301,6 +310,49 @@ stall_over(size_t i)
 	    false);
 	lasting.stall_ms[i] = 0;
 	sim_agent_healed(sim.agents[i]);
+}
+
+/*
+ * A crowd comes, and in the midst of its uploads or downloads what one side of
+ * the tunnel says is kept back: no ACK comes, and DATA that nobody acknowledges
+ * fills the other's ring up to where DATA must stop. The relay's could be
+ * large: it has nothing to grow by.
+ */
+static void
+crowd_comes(size_t i)
+{
+	if (lasting.crowd_ms > 0)
+		return;
+	crowd = (struct crowd){ i, sim_chance(500) };
+	lasting.hold_at_ms = sim_now() + 150 + sim_below(300);
+	lasting.crowd_ms = lasting.hold_at_ms + 1 + sim_below(3000);
+	sim_note("fault: a crowd at agent %zu, %s", i, crowd.up ? "up" :
+	    "down");
+}
+
+static void
+hold_back(void)
+{
+	struct world_host *a = sim_agent_machine(sim.agents[crowd.agent]);
+	uint64_t ms = 1 + sim_below(sim_chance(700) ? HOLD_MS : 25000);
+
+	lasting.hold_at_ms = 0;
+	sim_note("fault: %s is kept back, %llu ms", crowd.up ? "the agent" :
+	    "the relay", (unsigned long long)ms);
+	sim_agent_hinder(sim.agents[crowd.agent], sim_now() + ms, false);
+	if (crowd.up) {
+		world_hold(sim.w, a, sim.g->host, ms);
+		scarce((uint32_t)sim_below(12));
+	} else {
+		world_hold(sim.w, sim.g->host, a, ms);
+	}
+}
+
+bool
+sim_crowd(struct crowd *c)
+{
+	*c = crowd;
+	return lasting.crowd_ms > 0;
 }
 
 /* How long somebody is away: mostly less than the grace period allows. */
@@ -435,6 +487,9 @@ fault_agent(enum fault f, size_t i)
 	case FAULT_PROXY:
 		sim_agent_proxy_ends(a);
 		break;
+	case FAULT_HOLD:
+		crowd_comes(i);
+		break;
 	case FAULT_APP:
 		if (lasting.app_ms[i] > 0)
 			break;
@@ -475,7 +530,7 @@ fault_relay(enum fault f)
 		relay_ops_fail();
 		break;
 	case FAULT_SCARCE:
-		scarce(true);
+		scarce((uint32_t)sim_below(60));
 		break;
 	case FAULT_POWER:
 		sim_note("fault: power will be lost");
@@ -572,7 +627,7 @@ heal_relay(uint64_t now)
 		for (size_t i = 0; i < sim.nagents; i++)
 			sim_agent_healed(sim.agents[i]);
 		if (l->scarce_ms <= now)
-			scarce(false);
+			scarce_over();
 	}
 	if (l->relay_ms > 0 && l->relay_ms <= now)
 		relay_starts();
@@ -594,6 +649,10 @@ sim_faults_heal(bool all)
 	}
 	if (l->fate_ms > 0 && l->fate_ms <= now)
 		set_fate(FATE_NONE);
+	if (l->crowd_ms > 0 && l->crowd_ms <= now)
+		l->crowd_ms = l->hold_at_ms = 0;
+	if (l->hold_at_ms > 0 && l->hold_at_ms <= now)
+		hold_back();
 	if (l->save_ms > 0 && l->save_ms <= now) {
 		l->save_ms = 0;
 		disk_fill(false);
@@ -607,8 +666,13 @@ sim_faults_heal(bool all)
 		blame(&sim.ahead, sim_now());
 	}
 	heal_relay(now);
-	for (size_t i = 0; i < sim.nagents && all; i++)
+	for (size_t i = 0; i < sim.nagents && all; i++) {
+		struct world_host *a = sim_agent_machine(sim.agents[i]);
+
+		world_hold(sim.w, a, sim.g->host, 0);
+		world_hold(sim.w, sim.g->host, a, 0);
 		sim_agent_peace(sim.agents[i]);
+	}
 }
 
 void

@@ -13,6 +13,7 @@
 #include "rig.h"
 
 enum { BODY_MOST = 160 * 1024, SLOW_BODY = 60000, WS_AHEAD = 30000,
+	CROWD_BODY = 250 * 1024, CROWD_PACE = 4000,
 	IDLE_MS = 20000, CONNECT_MS = 20000 };
 
 struct person {
@@ -32,7 +33,7 @@ struct person {
 	uint64_t hold_ms, stall_ms, next_ms, idle_ms;
 };
 
-static struct person people[PEOPLE];
+static struct person people[PEOPLE + CROWD];
 static struct cl *hostile[HOSTILE];
 static uint64_t hostile_ms[HOSTILE];
 static struct dyn hostile_later[HOSTILE];       /* said after a 101 */
@@ -125,15 +126,29 @@ exch_plan(struct exch *x)
 		x->up_n = 0;
 }
 
+/* What all want. */
+static void
+exch_crowd(struct exch *x, const struct crowd *c)
+{
+	*x = (struct exch){ .id = x->id, .begun_ms = x->begun_ms,
+		.agent = (unsigned)c->agent, .form = x->form,
+		.pace = CROWD_PACE, .vanishes = sim_chance(150) };
+	*(c->up ? &x->up_n : &x->down_n) = CROWD_BODY / 2 +
+	    sim_below(CROWD_BODY / 2);
+}
+
 static void
 exch_begin(struct person *p)
 {
 	struct exch *x = exch_new();
+	struct crowd c;
 	unsigned port;
 
 	if (x == NULL)
 		return;
 	exch_plan(x);
+	if (sim_crowd(&c))
+		exch_crowd(x, &c);
 	port = x->agent == 0 ? 4000 : 5000 + x->agent;
 	if (p->c != NULL && (p->port != port || p->c->eof || p->c->broken ||
 	    sim_now() - p->idle_ms > IDLE_MS || sim_chance(100)))
@@ -403,7 +418,10 @@ person_turn(struct person *p)
 		world_stall(sim.w, p->host, sim.g->host, false);
 	}
 	if (p->x == NULL) {
-		if (!sim.calm && p->next_ms <= now && sim.g->r != NULL)
+		struct crowd c;
+
+		if (!sim.calm && p->next_ms <= now && sim.g->r != NULL &&
+		    (p < people + PEOPLE || sim_crowd(&c)))
 			exch_begin(p);
 		return;
 	}
@@ -411,7 +429,8 @@ person_turn(struct person *p)
 		blame(&p->x->own, now + 1000);
 	exch_turn(p->x);
 	if (p->later.n > 0) {
-		size_t n = 1 + sim_below(p->later.n);
+		size_t n = 1 + sim_below(p->x->pace == CROWD_PACE ?
+		    min_size(p->later.n, 2 * CROWD_PACE) : p->later.n);
 
 		cl_putn(p->c, p->later.p, n);
 		dyn_drop(&p->later, n);
@@ -441,7 +460,7 @@ person_turn(struct person *p)
 void
 sim_people_begin(void)
 {
-	for (int i = 0; i < PEOPLE; i++)
+	for (int i = 0; i < PEOPLE + CROWD; i++)
 		snprintf(people[i].ip, sizeof people[i].ip, "198.51.100.%d",
 		    10 + i);
 }
@@ -449,7 +468,7 @@ sim_people_begin(void)
 void
 sim_people_turn(void)
 {
-	for (int i = 0; i < PEOPLE; i++)
+	for (int i = 0; i < PEOPLE + CROWD; i++)
 		person_turn(&people[i]);
 	rig_forget(sim.g);
 }
@@ -457,7 +476,7 @@ sim_people_turn(void)
 bool
 sim_people_rest(void)
 {
-	for (int i = 0; i < PEOPLE; i++) {
+	for (int i = 0; i < PEOPLE + CROWD; i++) {
 		if (people[i].x != NULL || people[i].stall_ms > 0)
 			return false;
 	}
@@ -484,7 +503,7 @@ sim_person_fault(bool on)
 void
 sim_people_end(void)
 {
-	for (int i = 0; i < PEOPLE; i++) {
+	for (int i = 0; i < PEOPLE + CROWD; i++) {
 		person_close(&people[i], true);
 		free(people[i].later.p);
 	}

@@ -68,6 +68,7 @@ struct wconn {
 	char path[UNIX_PATH_MAX_BYTES + 1];
 	enum world_fate fate;
 	uint64_t frozen_ms;     /* nothing passes before; NEVER: ever */
+	uint64_t held_ms[2];    /* nothing that this side said arrives before */
 	bool touched;           /* look at it in the next turn, */
 	uint64_t next_ms;       /* or then */
 };
@@ -140,6 +141,7 @@ struct world {
 	struct world_cfg cfg;
 	uint64_t rng, now_ms, busy;
 	bool moved;             /* something happened in this turn */
+	uint64_t net_due;       /* when something of a connection is next */
 	struct world_host *hosts[HOSTS_MAX];    /* a machine first */
 	size_t nhosts;
 	struct wconn **conns;
@@ -174,6 +176,16 @@ world_die(const char *what)
 {
 	fprintf(stderr, "world: %s\n", what);
 	abort();
+}
+
+/* Not zeroed: large, and little of it is used. */
+static void *
+get_raw(size_t n)
+{
+	void *p = malloc(n);
+
+	WANT(p != NULL, "out of memory");
+	return p;
 }
 
 static void *
@@ -571,7 +583,7 @@ ring_copy_in(struct world *w, struct pipe *p, struct slice s)
 	size_t cap = ring_bytes(w);
 
 	if (p->ring == NULL)
-		p->ring = get_mem(cap);
+		p->ring = get_raw(cap);
 	while (s.n > 0) {
 		size_t at = (size_t)(p->written % cap);
 		size_t n = min_size(s.n, cap - at);
@@ -776,13 +788,16 @@ conn_move(struct world *w, struct wconn *c)
 	}
 	for (unsigned side = 0; side < 2; side++) {
 		struct end *e = &c->e[side];
+		bool held = c->held_ms[side] > w->now_ms;
 
-		pipe_arrive(w, c, side);
-		if (e->broken_at <= w->now_ms)
+		if (!held)
+			pipe_arrive(w, c, side);
+		if (e->broken_at <= w->now_ms && c->held_ms[!side] <= w->now_ms)
 			end_break(w, e);
 		if (!e->broken && e->open)
 			pipe_leave(w, c, side);
-		pipe_arrive(w, c, side);
+		if (!held)
+			pipe_arrive(w, c, side);
 	}
 }
 
@@ -799,14 +814,16 @@ conn_due(struct world *w, const struct wconn *c)
 	for (int i = 0; i < 2; i++) {
 		const struct end *e = &c->e[i];
 		const struct pipe *p = &e->out;
+		uint64_t held = c->held_ms[i];
 
 		if (e->securing && e->secure_at > w->now_ms)
 			due = min_u64(due, e->secure_at);
-		due = min_u64(due, min_u64(e->open_at, e->broken_at));
+		due = min_u64(due, min_u64(e->open_at,
+		    max_u64(e->broken_at, c->held_ms[!i])));
 		if (p->nsegs > 0)
-			due = min_u64(due, p->segs[0].at_ms);
+			due = min_u64(due, max_u64(p->segs[0].at_ms, held));
 		if (!p->fin_arrived)
-			due = min_u64(due, p->fin_at);
+			due = min_u64(due, max_u64(p->fin_at, held));
 		if (w->cfg.rate > 0 && p->written > p->sent)
 			due = min_u64(due, w->now_ms + 1);
 	}
@@ -835,11 +852,14 @@ net_move(struct world *w)
 	size_t k = 0;
 	bool over = false;
 
+	w->net_due = NEVER;
 	for (size_t i = 0; i < w->nconns; i++) {
 		struct wconn *c = w->conns[i];
 
-		if (!c->touched && c->next_ms > w->now_ms)
+		if (!c->touched && c->next_ms > w->now_ms) {
+			w->net_due = min_u64(w->net_due, c->next_ms);
 			continue;
+		}
 		c->touched = false;
 		conn_move(w, c);
 		for (int e = 0; e < 2; e++) {
@@ -847,6 +867,7 @@ net_move(struct world *w)
 				c->e[e].host->hot = true;
 		}
 		c->next_ms = conn_due(w, c);
+		w->net_due = min_u64(w->net_due, c->next_ms);
 		over = over || conn_over(c);
 	}
 	for (size_t i = 0; over && i < w->nconns; i++) {
@@ -1259,7 +1280,7 @@ world_host(struct world *w, const char *name, const char *ip)
 	h->fds = get_mem(sizeof *h->fds * w->cfg.fds_max);
 	h->due_ms = NEVER;
 	h->io = (struct io){ &world_ops, h, w->now_ms, 0, NULL };
-	h->io.scratch = get_mem(IO_SCRATCH);
+	h->io.scratch = get_raw(IO_SCRATCH);
 	world_wall(h, 1700000000000 + w->now_ms);
 	return h;
 }
@@ -1468,6 +1489,22 @@ world_freeze(struct world *w, struct world_host *a, struct world_host *b,
 }
 
 void
+world_hold(struct world *w, struct world_host *from, struct world_host *to,
+    uint64_t ms)
+{
+	for (size_t i = 0; i < w->nconns; i++) {
+		struct wconn *c = w->conns[i];
+
+		for (int side = 0; side < 2 && c->e[1].host != NULL; side++) {
+			if (c->e[side].host->machine == from->machine &&
+			    c->e[!side].host->machine == to->machine)
+				c->held_ms[side] = w->now_ms + ms;
+		}
+	}
+	touch_all(w);
+}
+
+void
 world_cut_half(struct world *w, struct world_host *a, struct world_host *b)
 {
 	for (size_t i = 0; i < w->nconns; i++) {
@@ -1661,14 +1698,12 @@ host_turn(struct world_host *h)
 static uint64_t
 world_due(const struct world *w)
 {
-	uint64_t due = NEVER;
+	uint64_t due = w->net_due;
 
 	for (size_t i = 0; i < w->nhosts; i++) {
 		if (w->hosts[i]->step != NULL && !w->hosts[i]->paused)
 			due = min_u64(due, w->hosts[i]->due_ms);
 	}
-	for (size_t i = 0; i < w->nconns; i++)
-		due = min_u64(due, w->conns[i]->next_ms);
 	for (const struct pending *p = w->pending; p != NULL; p = p->next)
 		due = min_u64(due, p->host->paused ? NEVER : p->at_ms);
 	return due;

@@ -121,6 +121,10 @@ void world_stall(struct world *w, struct world_host *a, struct world_host *b,
  * then what was under way still arrives, late. */
 void world_freeze(struct world *w, struct world_host *a, struct world_host *b,
     uint64_t ms);
+/* One way only, and as when something between the two keeps it back: what
+ * `from` says on the connections that exist now reaches `to` so much later. */
+void world_hold(struct world *w, struct world_host *from,
+    struct world_host *to, uint64_t ms);
 /* Latency one way from now on, instead of the world's. */
 void world_latency(struct world *w, struct world_host *a,
     struct world_host *b, uint32_t ms);
