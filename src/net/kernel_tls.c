@@ -30,6 +30,7 @@
 #include "base/num.h"
 #include "crypto/ct.h"
 #include "net/clock.h"
+#include "net/kernel_sock.h"
 
 enum { POOL_KIND = 0x7f, PAGE = 4096, SHAKES_PER_TURN = 8 };
 
