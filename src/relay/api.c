@@ -20,6 +20,7 @@ enum {
 	API_UNSHARED = 8,       /* not where an app shares the site */
 	API_SETUP = 16,         /* while there is no account */
 	API_OWN = 32,           /* where an app shares the site: of one's own */
+	API_PASSWORD = 64,      /* shows a password: so often and no more */
 	API_MEMBERS = 16,       /* of a body, at most */
 	API_CURSOR = 64,        /* of `after`, bytes */
 };
@@ -28,7 +29,7 @@ static const struct api_row {
 	struct slice op;
 	unsigned flags;
 } rows[] = {
-	{ SL_INIT("me.password"), 0 },
+	{ SL_INIT("me.password"), API_PASSWORD },
 	{ SL_INIT("people.list"), API_GET },
 	{ SL_INIT("people.add"), API_UNSHARED },
 	{ SL_INIT("people.role"), API_UNSHARED },
@@ -232,6 +233,7 @@ api_request(struct client *c, const struct http_head *h, struct slice path,
 	struct ask q = { .kind = ASK_OP };
 	struct slice by = { NULL, 0 };
 	struct session s;
+	uint64_t retry_s;
 	enum auth a;
 
 	if (row == NULL || (h->verb != HTTP_V_POST && h->verb != HTTP_V_GET &&
@@ -260,6 +262,10 @@ api_request(struct client *c, const struct http_head *h, struct slice path,
 	if (by.n > sizeof q.by || !put_question(&q, h, row,
 	    r->site.kind == SITE_SHARED, body)) {
 		reply_error(c, h, 400, SL("Malformed, or too long"), SL(""));
+	} else if ((row->flags & API_PASSWORD) != 0 &&
+	    !login_again(r, name_slice(&s.user), &retry_s)) {
+		reply_later(c, h, retry_s, SL("Too many attempts; wait a "
+		    "little"));
 	} else {
 		memcpy(q.by, by.n > 0 ? by.p : q.by, by.n);
 		q.by_n = (uint16_t)by.n;

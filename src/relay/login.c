@@ -116,6 +116,14 @@ login_token_wrong(struct relay *r, uint64_t *retry_s)
 	    retry_s);
 }
 
+bool
+login_again(struct relay *r, struct slice user, uint64_t *retry_s)
+{
+	/* From wherever: all sessions of an account share them. */
+	return bucket_take(r, bucket_key('p', user, SL("")), TRIES_BURST,
+	    TRY_MS, retry_s);
+}
+
 static bool
 login_parse_json(struct login *l, struct slice body)
 {

@@ -201,6 +201,19 @@ page_error(struct client *c, bool head_only, unsigned status,
 }
 
 void
+reply_later(struct client *c, const struct http_head *h, uint64_t retry_s,
+    struct slice text)
+{
+	uint8_t area[64];
+	struct buf extra = BUF_ON(area);
+
+	buf_lit(&extra, "Retry-After: ");
+	buf_put_dec(&extra, retry_s);
+	buf_lit(&extra, "\r\n");
+	reply_error(c, h, 429, text, buf_slice(&extra));
+}
+
+void
 reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra)
 {

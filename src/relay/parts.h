@@ -715,6 +715,9 @@ bool auth_random(struct relay *r, uint8_t out[AUTH_TOKEN_CHARS]);
 /* A wrong token came from this request's address. False: too many did; when
  * the next one is answered as such. */
 bool login_token_wrong(struct relay *r, uint64_t *retry_s);
+/* Who is logged in as `user` is about to show their password once more. False:
+ * too often; when they may again. */
+bool login_again(struct relay *r, struct slice user, uint64_t *retry_s);
 void login_post(struct client *c, const struct http_head *h,
     struct slice body);
 void login_page(struct client *c, const struct http_head *h,
@@ -772,6 +775,9 @@ void reply_json(struct client *c, bool head_only, unsigned status,
 /* The same with the meaning of an error. */
 void reply_fault(struct client *c, const struct http_head *h,
     unsigned status, enum err e);
+/* 429, good again after so long. */
+void reply_later(struct client *c, const struct http_head *h,
+    uint64_t retry_s, struct slice text);
 /* {"error":"..."} for programs, a page for navigations. */
 void reply_error(struct client *c, const struct http_head *h, unsigned status,
     struct slice text, struct slice extra);

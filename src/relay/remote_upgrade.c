@@ -107,11 +107,9 @@ remote_make(struct client *c)
  * shares that address gets in with the right one.
  */
 static void
-remote_wrong_token(struct client *c)
+remote_wrong_token(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
-	uint8_t area[64];
-	struct buf extra = BUF_ON(area);
 	uint64_t retry_s;
 
 	if (login_token_wrong(r, &retry_s)) {
@@ -122,11 +120,8 @@ remote_wrong_token(struct client *c)
 		return;
 	}
 	c->keep = false;
-	buf_lit(&extra, "Retry-After: ");
-	buf_put_dec(&extra, retry_s);
-	buf_lit(&extra, "\r\n");
-	reply_json(c, false, 429, SL("{\"error\":\"Too many wrong tokens from "
-	    "this address\"}"), buf_slice(&extra));
+	reply_later(c, h, retry_s, SL("Too many wrong tokens from this "
+	    "address"));
 }
 
 /* The token was looked at: the connection becomes a tunnel, or is refused. */
@@ -137,7 +132,7 @@ remote_begin(struct client *c, const struct http_head *h)
 	struct remote *l;
 
 	if (r->verdict->result != E_OK) {
-		remote_wrong_token(c);
+		remote_wrong_token(c, h);
 		return;
 	}
 	l = remote_make(c);

@@ -164,8 +164,10 @@ op_password(struct op *p)
 	if (said == SAID_LATER)
 		return p->t->later ? OP_LATER :
 		    op_fail(p, 429, "Too many passwords at once; try again");
-	if (said == SAID_NO)
+	if (said == SAID_NO) {
+		p->k->refused++;
 		return op_fail(p, 403, "The old password is another");
+	}
 	status = op_stretch(p, 1, p->s[F_NEW], &h);
 	if (status != OP_OK)
 		return status;

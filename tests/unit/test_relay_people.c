@@ -556,6 +556,44 @@ operations_go_to_the_keeper_as_they_are(void **state)
 	rig_close(&g);
 }
 
+/* Whose session was stolen keeps the password; and nobody who is logged in
+ * can keep the hasher from the logins of others. */
+static void
+the_old_password_is_not_guessed(void **state)
+{
+	static const char body[] = "{\"old\":\"guess\",\"new\":\"mine now\"}";
+	static const char path[] = "/api/me/password";
+	const char *mem, *again;
+	struct cl *c;
+	unsigned n = 0;
+
+	(void)state;
+	begin_people("dashboard");
+	c = cl_new(&g, C1, NULL);
+	mem = fake_cookie(MEM);
+	fake.status = 403;
+	while (op_post(c, path, mem, body) == 403)
+		n++;
+	assert_int_equal(n, TRIES_BURST);
+	assert_int_equal(fake.ops, n);
+	assert_true(cl_head_has(c, "HTTP/1.1 429 "));
+	assert_true(cl_head_has(c, "Retry-After: 6\r\n"));
+	/* Neither another session of theirs nor another address has more. */
+	again = fake_cookie(MEM);
+	assert_int_equal(op_post(cl_new(&g, C2, NULL), path, again, body),
+	    429);
+	/* Others have, and their other operations are none of these. */
+	assert_int_equal(op_post(c, path, fake_cookie(ANN), body), 403);
+	assert_int_equal(get(c, "/api/sessions", mem), 403);
+	assert_int_equal(login(C1, "mem", "password-mem", ""), 200);
+	n = fake.ops;
+	rig_run(&g, TRY_MS);
+	assert_int_equal(op_post(c, path, mem, body), 403);
+	assert_int_equal(op_post(c, path, mem, body), 429);
+	assert_int_equal(fake.ops, n + 1);
+	rig_close(&g);
+}
+
 static void
 operations_that_are_refused(void **state)
 {
@@ -767,6 +805,7 @@ main(void)
 		T(a_bare_name_is_its_credentials),
 		T(many_names_take_nobody_elses),
 		T(operations_go_to_the_keeper_as_they_are),
+		T(the_old_password_is_not_guessed),
 		T(operations_that_are_refused),
 		T(a_shared_site_changes_no_rights),
 		T(the_first_account),
