@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { App, gate } from './app.mjs';
-import { DIRECT, NEVER_MS, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
+import { deployment } from './deployment.mjs';
+import { DIRECT, NEVER_MS, needsRelay, shutDown } from './harness.mjs';
 import { BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, acceptRaw, closePayload, frame, readFrame, upgrade } from './frames.mjs';
 import { request } from './http.mjs';
 import { wsClient } from './ws-client.mjs';
@@ -21,13 +22,12 @@ let headers = {};
 let bystander;
 
 before(async () => {
-	app = await App.start();
-	origin = app.origin;
-	if (!DIRECT) {
-		relay = await startRelay({ args: ['--root', 'web'] });
-		await startAgent({ relay, apps: `web=127.0.0.1:${app.port}` });
+	if (DIRECT) {
+		app = await App.start();
+		origin = app.origin;
+	} else {
+		({ app, relay, headers } = await deployment());
 		origin = relay.origin;
-		headers = (await login(origin, relay.secrets.password)).headers(origin);
 	}
 	const echo = app.onWs('bystander', {}, (s) => s.on('message', (m) => s.send(m)));
 	bystander = await wsClient(origin.replace('http', 'ws') + echo, [], { headers }).opened();

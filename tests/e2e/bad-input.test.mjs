@@ -6,8 +6,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { App } from './app.mjs';
-import { NEVER_MS, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
+import { deployment } from './deployment.mjs';
+import { NEVER_MS, needsRelay, shutDown } from './harness.mjs';
 import { Wire, rawRequest, request, values } from './http.mjs';
 
 const options = { skip: needsRelay, timeout: NEVER_MS };
@@ -22,10 +22,7 @@ let bystander;
 before(async () => {
 	if (needsRelay)
 		return;
-	app = await App.start();
-	relay = await startRelay({ args: ['--root', 'web', '--head-timeout', '1s'] });
-	await startAgent({ relay, apps: `web=127.0.0.1:${app.port}` });
-	cookie = (await login(relay.origin, relay.secrets.password)).header(relay.origin);
+	({ app, relay, headers: { cookie } } = await deployment({ args: ['--head-timeout', '1s'] }));
 	bystander = await Wire.connect(relay.origin);
 });
 

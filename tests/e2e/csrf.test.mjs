@@ -4,8 +4,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { App } from './app.mjs';
-import { Jar, NEVER_MS, login, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
+import { deployment } from './deployment.mjs';
+import { Jar, NEVER_MS, needsRelay, shutDown } from './harness.mjs';
 import { request } from './http.mjs';
 
 const test = (name, fn) => it(name, { skip: needsRelay, timeout: NEVER_MS }, fn);
@@ -20,14 +20,11 @@ describe('with a visitor\'s cookie, from elsewhere', { skip: needsRelay }, () =>
 	let headers;
 	let foreign;
 	before(async () => {
-		relay = await startRelay({ args: ['--root', 'web', '--domain', 'relay.localhost', '--app-domain', 'apps.relay.localhost'] });
-		app = await App.start();
+		({ relay, app, headers } = await deployment({ args: ['--domain', 'relay.localhost', '--app-domain', 'apps.relay.localhost'] }));
 		app.handlers.set('/act', (req, res) => {
 			req.resume();
 			res.end('done');
 		});
-		await startAgent({ relay, apps: `web=127.0.0.1:${app.port}` });
-		headers = (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
 		// Elsewhere on the internet, a sibling app, an unknown one, plain http's.
 		foreign = [{ origin: 'http://evil.example' }, { origin: 'null' }, { origin: `http://two.apps.relay.localhost:${relay.port}` },
 			{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' },

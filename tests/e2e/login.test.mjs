@@ -6,6 +6,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { App } from './app.mjs';
+import { deployment } from './deployment.mjs';
 import {
 	Jar, NEVER_MS, login, needsRelay, restartRelay, shutDown, startAgent, startRelay,
 } from './harness.mjs';
@@ -189,11 +190,8 @@ describe('sessions', { skip: needsRelay }, () => {
 	});
 
 	test('a logout closes the WebSocket (1008) and the stream that ran under it', async () => {
-		const app = await App.start();
-		const relay = await startRelay({ args: ['--root', 'web'] });
-		await startAgent({ relay, apps: `web=127.0.0.1:${app.port}` });
+		const { app, relay, headers: mine } = await deployment();
 		const echo = app.onWs('echo', {}, (s) => s.on('message', (d) => s.send(d)));
-		const mine = (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
 		const theirs = (await login(relay.origin, relay.secrets.password)).headers(relay.origin);
 		const url = relay.origin.replace('http', 'ws') + echo;
 		const ending = await wsClient(url, [], { headers: mine }).opened();
