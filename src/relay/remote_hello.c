@@ -51,13 +51,14 @@ remote_may_name(const struct remote *l)
 	return o == NULL || o->credential == l->credential;
 }
 
-/* May this session's process have the name? */
+/* May this session's process have the name? Who has a token for it need not be
+ * new to take it from who has none. */
 static bool
 remote_may_own(const struct remote *l)
 {
 	const struct remote *o = remote_owner(l->r, name_slice(&l->name));
 
-	return o == NULL || l->start ||
+	return o == NULL || l->start || (l->may.n > 0 && o->may.n == 0) ||
 	    memcmp(o->instance, l->instance, sizeof l->instance) == 0;
 }
 
@@ -301,8 +302,9 @@ remote_confirmed(void *owner)
 	struct remote *l = owner;
 	struct relay *r = l->r;
 
-	if (!remote_may_own(l)) {
-		tunnel_close(&l->t, CLOSE_REPLACED);
+	if (!remote_may_name(l) || !remote_may_own(l)) {
+		tunnel_close(&l->t, remote_may_name(l) ? CLOSE_REPLACED :
+		    CLOSE_REFUSED);
 		return;
 	}
 	l->seq = ++r->remote_seq;

@@ -20,6 +20,7 @@
 #define C3 "198.51.100.9"
 #define A1 "203.0.113.1"
 #define A2 "203.0.113.2"
+#define A3 "203.0.113.3"
 #define HOST "Host: " RIG_MAIN "\r\n"
 #define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 #define VERSION "Sec-WebSocket-Version: 13\r\n"

@@ -390,6 +390,68 @@ agents_have_the_names_of_their_tokens(void **state)
 	rig_close(&g);
 }
 
+/* Welcomed, and not confirmed yet. */
+static struct ag *
+provisional(const char *ip, uint32_t credential)
+{
+	struct ag *a = ag_new(&g, ip, "lab");
+
+	fake.credential = credential;
+	a->hold_welcome = true;
+	ag_dial(a);
+	rig_settle(&g);
+	assert_true(a->welcome.n > 0 && !a->refused && !a->confirmed);
+	return a;
+}
+
+/* Both were welcomed while nobody had the name. */
+static void
+a_name_is_looked_at_again_when_it_is_confirmed(void **state)
+{
+	struct ag *a, *b;
+
+	(void)state;
+	begin_people("web");
+	a = provisional(A2, 20);
+	b = provisional(A3, 21);
+	ag_confirm(a);
+	rig_settle(&g);
+	assert_true(a->confirmed);
+	ag_confirm(b);
+	rig_settle(&g);
+	assert_int_equal(b->close_code, CLOSE_REFUSED);
+	assert_int_equal(a->close_code, 0);
+	rig_close(&g);
+}
+
+/* Who has a token for the name need not be new to take it from who has not;
+ * of two that have one the rule is that of one credential. */
+static void
+a_name_is_taken_back_by_its_token(void **state)
+{
+	struct ag *a, *b;
+
+	(void)state;
+	begin_people("web");
+	fake.credential = 20;
+	a = ag_up(&g, A2, "lab");
+	fake.credential = 21;
+	fake.agent = "lab";
+	b = ag_new(&g, A3, "lab");
+	b->hello.start = false;
+	ag_dial(b);
+	rig_settle(&g);
+	assert_true(b->confirmed);
+	assert_int_equal(a->close_code, CLOSE_REPLACED);
+	fake.credential = 22;
+	a = ag_new(&g, A2, "lab");
+	a->hello.start = false;
+	ag_dial(a);
+	rig_settle(&g);
+	assert_string_equal(a->code, "replaced");
+	rig_close(&g);
+}
+
 /* The status URL of the app `web` of an agent. */
 static bool
 has_bare_name(const char *agent)
@@ -801,6 +863,8 @@ main(void)
 		T(a_verdict_is_forgotten_when_it_changes),
 		T(an_agents_token_is_removed),
 		T(agents_have_the_names_of_their_tokens),
+		T(a_name_is_looked_at_again_when_it_is_confirmed),
+		T(a_name_is_taken_back_by_its_token),
 		T(an_agents_tunnel_ends_with_its_token),
 		T(a_bare_name_is_its_credentials),
 		T(many_names_take_nobody_elses),
