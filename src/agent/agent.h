@@ -6,9 +6,10 @@
  * One struct agent per process, driven by agent_event for each event of the
  * world and agent_step once per turn. It takes all its memory from the arena.
  *
- * When it dials (DESIGN.md 3). An outage begins at the start and when a session
- * ends after at least AGENT_SERVICE_MS of service; a session that ended earlier
- * continues the outage before it. In an outage the first dial comes at once.
+ * When it dials (PROTOCOL.md 14). An outage begins at the start and when a
+ * session ends after at least AGENT_SERVICE_MS of service; a session that ended
+ * earlier continues the outage before it. In an outage the first dial comes at
+ * once.
  * After each failure it waits
  *     0.1 s, 0.2 s, 0.4 s ... 5 s, 5 s ...   in the first AGENT_GRACE_MS,
  *                   but at most 2 s if the outage began with a session's end
@@ -163,7 +164,7 @@ struct agent_cfg {
 	struct slice version;
 };
 
-/* Defaults, as in DESIGN section 1; nothing offered. */
+/* The defaults of the settings; nothing offered. */
 void agent_cfg_defaults(struct agent_cfg *cfg);
 
 /*

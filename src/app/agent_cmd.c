@@ -1,3 +1,7 @@
+/*
+ * adit agent, from its settings to its loop: the order in which rights are
+ * used and given up.
+ */
 #include "app/out.h"
 #include "app/serve.h"
 

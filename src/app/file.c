@@ -1,3 +1,6 @@
+/*
+ * Files that a person names: read whole, up to the room there is for them.
+ */
 #include "app/file.h"
 
 #include <errno.h>

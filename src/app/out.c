@@ -1,3 +1,7 @@
+/*
+ * What is said to the person at the terminal, by write(2): no buffer of stdio
+ * keeps a part of it, which could be a secret.
+ */
 #include "app/out.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 
-enum {                          /* exit codes: DESIGN of the command line */
+enum {                          /* exit codes, as in adit(1) */
 	EXIT_STOPPED = 0,
 	EXIT_FAILED = 1,        /* at run time */
 	EXIT_USAGE = 2,         /* usage or configuration */

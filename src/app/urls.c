@@ -1,3 +1,6 @@
+/*
+ * Every address under which a relay can be opened, for the lines at its start.
+ */
 #include "app/urls.h"
 
 #include <sys/socket.h>

@@ -1,3 +1,6 @@
+/*
+ * The one place that knows the version, so that another one compiles one file.
+ */
 #include "app/version.h"
 
 #ifndef ADIT_VERSION

@@ -1,9 +1,9 @@
 /*
  * Which of BearSSL's implementations the program carries. Its `_get_default`
  * functions choose at run time and so bring all of them along; one of each is
- * enough, and the binary has a limit (DESIGN section 8). Those named here are
- * constant-time and right on all three architectures; what the processor
- * itself can do (AES, SSE2) is still asked at run time.
+ * enough, and the binary has a limit (SIZE_MAX in the Makefile). Those named
+ * here are constant-time and right on all three architectures; what the
+ * processor itself can do (AES, SSE2) is still asked at run time.
  */
 #ifndef ADIT_CRYPTO_CHOICE_H
 #define ADIT_CRYPTO_CHOICE_H

@@ -19,7 +19,8 @@
 #include "codec/b64.h"
 #include "crypto/hash.h"
 
-/* [__Host-]adit[-PORT][-kind]: see DESIGN section 2. */
+/* [__Host-]adit[-PORT][-kind]: cookies know no port, so where apps have ports
+ * of their own the name tells them apart. */
 static bool
 put_cookie_name(struct buf *b, const struct site *site, struct slice kind)
 {
@@ -487,7 +488,6 @@ next_target(const struct http_head *h, size_t max)
 	return h->target.n <= max ? h->target : SL("/");
 }
 
-/* Not logged in: to the login page, or 401 for programs. */
 void
 auth_refuse(struct client *c, const struct http_head *h, bool bad_cookie)
 {

@@ -11,7 +11,6 @@
 #include "crypto/ct.h"
 #include "crypto/hash.h"
 
-/* A one-time code for `next`, which is on the site `to`. */
 void
 handover_begin(struct client *c, bool head_only, const struct session *s,
     const struct site *to, struct slice path, struct slice nonce)

@@ -1,5 +1,5 @@
 /*
- * Whose is the bare NAME of an app? DESIGN section 2: it means the newest agent
+ * Whose is the bare NAME of an app? PROTOCOL.md 4.4: it means the newest agent
  * of the credential that holds it; an agent of another credential never gets a
  * name that is bound to somebody else (it has NAME--AGENT).
  *

@@ -1,5 +1,5 @@
 /*
- * The relay's own paths. DESIGN section 2: below /_adit/ on every site, by
+ * The relay's own paths (PROTOCOL.md 17): below /_adit/ on every site, by
  * their short names on the dashboard's; on a site that an app shares only the
  * few that the app must not have. One table says what answers where.
  */
@@ -443,7 +443,6 @@ own_first_run(struct client *c, const struct http_head *h)
 	reply_redirect(c, h->verb == HTTP_V_HEAD, buf_slice(&b), SL(""));
 }
 
-/* Serve a request for a path of ours. `rest` follows the head. */
 void
 own_request(struct client *c, const struct http_head *h, struct slice path,
     struct slice rest)

@@ -37,7 +37,6 @@ per_address(const struct relay *r)
 	    half > 0 ? half : 1;
 }
 
-/* Count one more connection of `a`; NULL if it has its share already. */
 struct peer *
 peer_add(struct relay *r, const struct addr *a)
 {

@@ -6,7 +6,8 @@
  */
 #include "relay/parts.h"
 
-/* DESIGN: with our cookie, who else's page is behind this request? */
+/* With our cookie, who else's page is behind this request? SECURITY.md, "Other
+ * sites' pages". */
 static bool
 cross_site_ok(struct client *c, const struct http_head *h,
     const struct session *who, const struct remote_app *app)

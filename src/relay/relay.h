@@ -1,12 +1,12 @@
 /*
  * The relay: everything between the listening sockets and the tunnels.
- * DESIGN: it logs people in, decides which site a request is for, checks and
- * rewrites every head, and moves bytes; it executes nothing, stores nothing
- * but its small state, and knows no secret (base/ask.h).
+ * It logs people in, decides which site a request is for, checks and rewrites
+ * every head, and moves bytes; it executes nothing, stores nothing but its
+ * small state, and knows no secret (base/ask.h).
  *
- * One struct relay per process, driven by three calls: relay_event for each
- * event of the world, relay_step once per turn, and relay_signal. It takes
- * all its memory from the arena in relay_init.
+ * One struct relay per process, driven by two calls: relay_event for each
+ * event of the world, and relay_step once per turn. It takes all its memory
+ * from the arena in relay_new.
  */
 #ifndef ADIT_RELAY_RELAY_H
 #define ADIT_RELAY_RELAY_H
@@ -94,7 +94,7 @@ struct relay_cfg {
 	void (*facts)(struct relay_facts *f);
 };
 
-/* Defaults, as in DESIGN section 1; lists empty. */
+/* The defaults of the settings; lists empty. */
 void relay_cfg_defaults(struct relay_cfg *cfg);
 
 /* What memory_bytes is made of: printed at start. */

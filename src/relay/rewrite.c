@@ -1,8 +1,7 @@
 /*
- * Heads as the other side shall see them. DESIGN section 2, "What an app
- * sees". A head is written anew from its parsed fields: nothing of the peer's
- * bytes is copied but names and values that the parser accepted, so what goes
- * out is one head to every parser.
+ * Heads as the other side shall see them. A head is written anew from its
+ * parsed fields: nothing of the peer's bytes is copied but names and values
+ * that the parser accepted, so what goes out is one head to every parser.
  *
  * Dropped from requests: fields of one connection (RFC 9110 7.6.1), every
  * spelling of the fields by which a proxy tells who the client is, our
@@ -145,8 +144,6 @@ put_connection(struct buf *b, const struct http_head *h,
 		buf_lit(b, "Transfer-Encoding: chunked\r\n");
 }
 
-/* False if it does not fit, which AREA_BYTES makes impossible for a head that
- * the parser accepted. */
 bool
 rewrite_request(struct buf *b, const struct http_head *h,
     const struct rewrite *w)

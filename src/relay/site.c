@@ -1,6 +1,7 @@
 /*
- * Sites. DESIGN section 2: a site is an origin and serves one thing. This
- * file answers, from the listening socket and the head alone: which site is
+ * Sites. A site is an origin (scheme, host, port) and serves one thing: the
+ * dashboard, or one app. README.md, "Where apps appear", has them. This file
+ * answers, from the listening socket and the head alone: which site is
  * meant, what the client's own address, scheme and host are (a proxy in front
  * is believed only if it is configured), and whether a request comes from the
  * site's own pages.
@@ -194,7 +195,7 @@ site_by_host(struct relay *r, const struct url_auth *auth, bool has_host,
 	return E_OK;
 }
 
-/* DESIGN section 2: once it is known how we are called, nothing else is us:
+/* Once it is known how we are called, nothing else is us:
  * somebody's own name for our address would make his pages ours. */
 static bool
 host_refused(const struct relay *r, const struct relay_listen *l,
@@ -210,10 +211,6 @@ host_refused(const struct relay *r, const struct relay_listen *l,
 	    url_host_label(auth->host, r->cfg->app_domain, &label));
 }
 
-/*
- * E_OK and *site, whose slices point into the head, the configuration and
- * the relay; E_HTTP_HOST: a host that is not ours (421).
- */
 enum err
 site_find(struct relay *r, const struct client *c, const struct http_head *h,
     struct site *site)
@@ -278,7 +275,7 @@ same_authority(struct slice a, struct slice b, bool secure)
 }
 
 /*
- * DESIGN section 2, "Cross-site". Sec-Fetch-Site is the browser's own word
+ * SECURITY.md, "Other sites' pages". Sec-Fetch-Site is the browser's own word
  * on the origin that it sent the request from, so where it is given it
  * decides: a proxy that changes Host cannot mislead it. Without it the Origin
  * must be this site's. Neither: a program, not a page.
@@ -314,7 +311,6 @@ site_same_origin(const struct relay *r, const struct site *site,
 	return same_authority(origin, own, u.secure);
 }
 
-/* A person going to a page, who can be shown one. */
 bool
 site_is_navigation(const struct http_head *h)
 {

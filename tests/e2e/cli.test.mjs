@@ -1,5 +1,4 @@
 // The command line: what stops with one clear line, and with which code.
-// DESIGN.md section 1.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';

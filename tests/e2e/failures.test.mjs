@@ -1,5 +1,5 @@
-// What happens when a part is missing, dies or comes back: DESIGN.md section 2,
-// "Failures", and the agent's exit codes.
+// What happens when a part is missing, dies or comes back: what a client
+// gets, and the agent's exit codes.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

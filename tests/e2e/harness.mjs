@@ -39,7 +39,7 @@ export const NEVER_MS = 60_000;
 const STOP_MS = 10_000;
 
 export const MIB = 1 << 20;
-export const RELAY_MEMORY_MIB = 48;     // DESIGN.md: the defaults of --memory
+export const RELAY_MEMORY_MIB = 48;     // the defaults of --memory
 export const AGENT_MEMORY_MIB = 24;
 
 // For tests that have no meaning without a relay.

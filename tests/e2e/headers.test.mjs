@@ -1,5 +1,5 @@
 // What an app sees, what it may answer, and who may call it from where:
-// DESIGN.md section 2, "What an app sees" and "Cross-site".
+// Heads as an app and a client see them; pages of other sites (SECURITY.md).
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';

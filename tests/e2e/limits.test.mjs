@@ -1,4 +1,4 @@
-// Connection counts: capped per address and in all. DESIGN.md sections 1 and 8.
+// Connection counts: capped per address and in all.
 
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';

@@ -1,4 +1,4 @@
-// Login, sessions and logout: DESIGN.md section 2, as far as one password goes.
+// Login, sessions and logout, as far as one password goes.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';

@@ -1,4 +1,4 @@
-// Sites: where a request goes. DESIGN.md section 2.
+// Sites: where a request goes. README.md, "Where apps appear".
 
 import { gunzipSync } from 'node:zlib';
 import assert from 'node:assert/strict';

@@ -169,7 +169,7 @@ bool sim_clock_ahead(void);
 
 /* ---- invariants ---- */
 
-/* Those of TUNNEL.md that hold at any time; every turn. */
+/* The invariants that hold at any time; every turn. */
 void sim_check_turn(void);
 /* Nothing is under way to this agent: those that hold then. */
 void sim_check_quiet(size_t agent);

@@ -1437,7 +1437,7 @@ memory_is_what_the_plan_says(void **state)
 	assert_true(p.bytes + p.fixed_bytes >= cfg.memory_bytes * 9 / 10);
 	assert_int_equal(p.blocks, p.window_blocks + p.tunnel_blocks +
 	    p.ring_blocks + p.grow_blocks);
-	/* What an idle stream costs; DESIGN.md 8 wants it published. */
+	/* What an idle stream costs. */
 	assert_true(sizeof(struct conn) + 24 < 512);
 	for (uint64_t mib = 1; mib < 200; mib++) {
 		cfg.memory_bytes = mib << 20;

@@ -1,4 +1,4 @@
-// DESIGN.md section 3 over real sockets: what is cut, held, slow, killed, restarted
+// PROTOCOL.md 6 over real sockets: what is cut, held, slow, killed, restarted
 // or lossy between relay and agent is a pause. Nearly all of it is waiting, so all
 // of it runs at once.
 
