@@ -47,6 +47,8 @@ enum {
 	CHANNEL_SLOW_MS = 10 * 1000,    /* a message under way, the same: */
 	CHANNEL_SLOW_RATE = 16,         /* bytes in a millisecond, at least */
 	CHANNEL_ROOM_MS = 500,          /* until room is looked for again */
+	POST_ROOM_MS = 10 * 1000,       /* for a body's first bytes, for room */
+	POST_MS = 30 * 1000,            /* and then for the rest of it */
 	CHANNEL_READ = 4096,            /* between frames */
 	GUESS_BUCKETS = 512,
 	GUESS_BURST = 10,               /* wrong keys that cost nothing */
@@ -79,11 +81,15 @@ struct channel_msg {
 	struct chain chain;     /* those that `in` has no room for */
 	struct channel_place place;     /* of the last blank */
 	uint64_t wall_ms;       /* when it was whole */
+	uint64_t begun_ms;
 	uint16_t head_n;
 	bool secret;            /* keys are in it */
 	bool not_json;          /* PROTOCOL.md 18: a payload may be anything */
-	struct utf8 utf8;       /* of a request's body, and who sent it */
+	struct utf8 utf8;       /* of a request's body, who sent it, */
 	uint64_t address;
+	uint64_t by_ms;         /* until when it waits for room, or the rest */
+	bool seen;              /* its first bytes were looked at */
+	bool loose;             /* and nothing vouches for who sends it */
 	uint8_t head[MESSAGE_HEAD];     /* goes out before it */
 	struct envelope env;
 	uint8_t in[MESSAGE_SMALL];
@@ -121,7 +127,7 @@ struct channel_sock {
 	size_t total;           /* bytes of the message, stored or not */
 	struct utf8_mend mend;
 	struct channel_msg *m;  /* the message under way, or being looked at */
-	uint64_t begun_ms, moved_ms;    /* the message, its last byte */
+	uint64_t moved_ms;      /* the last byte of the message */
 	uint64_t start_ms, life_ms;
 	uint64_t expires_ms;    /* a workstation's key; TIMER_NEVER */
 	uint64_t until_ms;      /* of a wait, or of the end */
@@ -177,6 +183,8 @@ struct channel {
 	struct station *stations;
 	struct guess *guesses;
 	uint32_t budget, used;  /* blocks, reserved at start, and of these */
+	uint32_t loose;         /* for bodies of strangers */
+	const struct client *busy;      /* is in the middle of something */
 	uint64_t ticket;
 	uint32_t clients;       /* connected ones */
 	uint64_t count[COUNTS]; /* since the start */
@@ -189,10 +197,13 @@ struct channel {
 
 /* ---- channel_msg.c ---- */
 
-/* An empty message with one reference; NULL if there is none left. */
-struct channel_msg *msg_new(struct channel *ch);
+/* An empty message with one reference; NULL if there is none left, although
+ * others were made to give way. */
+struct channel_msg *msg_new(struct relay *r);
 void msg_unref(struct relay *r, struct channel_msg *m);
-/* Is there room for a message of so many bytes? */
+/* What a message of so many bytes takes of the channel's room. */
+uint32_t msg_blocks(size_t total);
+/* Is there so much? */
 bool msg_room(const struct relay *r, size_t total);
 /* Reserve what `total` bytes need; false, and nothing changes, if there is
  * not so much. Less than before gives back. */
@@ -294,8 +305,12 @@ void frame_again(struct channel_sock *s, const struct answer *a);
 
 /* ---- channel_room.c ---- */
 
-/* Does another socket wait for room that was there before s? */
-bool room_wanted(const struct channel_sock *s);
+/* Does a socket wait for room that was there before s (NULL: at all)? */
+bool room_wanted(const struct relay *r, const struct channel_sock *s);
+/* Cut off whoever longest has shown no key: a socket without a role, if it is a
+ * socket that is wanted; else who holds a message that is not at its end. Never
+ * ch->busy. False: there is none. */
+bool room_evict(struct relay *r, bool sock);
 /* Wait for room, behind who asked before. */
 void room_wait(struct channel_sock *s);
 /* Make room, by ending those who hold it and do not get on; `nodes`: it is the
@@ -390,6 +405,10 @@ void watch_fault(struct client *c, unsigned status, struct slice error,
     struct slice text);
 void watch_bad(struct client *c, unsigned status, struct slice text,
     struct slice code);
+/* 503, and when to try again. */
+void watch_busy(struct client *c);
+/* The request is looked at again at until_ms (CLIENT_POLL); false: no room. */
+bool watch_hold(struct client *c, uint64_t until_ms);
 
 /* ---- channel_poll.c, channel_post.c ---- */
 
@@ -400,7 +419,7 @@ void poll_request(struct client *c, const struct http_head *h,
 /* POST: answered, or the client reads its body in CLIENT_POST (post_body). */
 void post_request(struct client *c, const struct http_head *h,
     enum watch_call call, struct slice rest);
-/* The body is whole, and may be so for the second time. */
-void post_done(struct client *c);
+/* The time of c->wait_until_ms has come. */
+void post_timer(struct client *c);
 
 #endif

@@ -41,12 +41,10 @@ frame_room(struct channel_sock *s, const struct ws_frame *f)
 		s->known = s->role != CH_STRANGER;
 	if (s->known && want > MESSAGE_SMALL &&
 	    (first || s->m->blocks == 0) &&
-	    (room_wanted(s) || !msg_room(r, want)))
+	    (room_wanted(r, s) || !msg_room(r, want)))
 		goto wait;
 	if (first)
-		s->m = msg_new(r->channel);
-	if (s->m == NULL && device_relieve(r))
-		s->m = msg_new(r->channel);
+		s->m = msg_new(r);
 	if (s->m == NULL)
 		goto wait;
 	return !s->known || s->m->blocks > 0 || msg_reserve(r, s->m, want);
@@ -65,7 +63,6 @@ message_begin(struct channel_sock *s, const struct ws_frame *f)
 	s->binary = f->opcode == WS_BINARY;
 	s->total = 0;
 	s->paused = false;
-	s->begun_ms = s->c->r->io->now_ms;
 }
 
 /* Bytes that are UTF-8. False: the socket is being closed. */
@@ -131,6 +128,7 @@ message_over(struct channel_sock *s)
 void
 frame_again(struct channel_sock *s, const struct answer *a)
 {
+	s->c->r->channel->busy = s->c;
 	talk_message(s, E_OK, a);
 	message_over(s);
 }
@@ -147,7 +145,7 @@ message_done(struct channel_sock *s)
 	}
 	if (rest.n > 0 && s->binary && !message_text(s, rest))
 		return;
-	if (r->io->now_ms - s->begun_ms >= CHANNEL_SHORT_MS)
+	if (r->io->now_ms - s->m->begun_ms >= CHANNEL_SHORT_MS)
 		s->life_ms = max_u64(s->life_ms, r->io->now_ms +
 		    CHANNEL_SHORT_MS);
 	s->m->wall_ms = r->io->wall_ms;
@@ -260,6 +258,7 @@ frame_feed(struct channel_sock *s, uint8_t *p, size_t n)
 	size_t at = 0;
 
 	s->moved_ms = s->c->r->io->now_ms;
+	s->c->r->channel->busy = s->c;
 	while (at < n && sock_reads(s)) {
 		if (s->framed)
 			at += feed_payload(s, p + at, n - at);

@@ -15,13 +15,17 @@
 #include "crypto/ct.h"
 
 struct channel_msg *
-msg_new(struct channel *ch)
+msg_new(struct relay *r)
 {
-	struct channel_msg *m = pool_take(&ch->msgs);
+	struct pool *msgs = &r->channel->msgs;
+	struct channel_msg *m = pool_take(msgs);
 
+	if (m == NULL && (room_evict(r, false) || device_relieve(r)))
+		m = pool_take(msgs);
 	if (m == NULL)
 		return NULL;
 	m->refs = 1;
+	m->begun_ms = r->io->now_ms;
 	return m;
 }
 
@@ -39,12 +43,13 @@ msg_unref(struct relay *r, struct channel_msg *m)
 		wipe(m->in, sizeof m->in);
 	chain_free(&m->chain, &r->blocks);
 	ch->used -= m->blocks;
+	ch->loose -= m->loose ? m->blocks : 0;
 	pool_give(&ch->msgs, m);
 	ch->freed = true;
 }
 
-static uint32_t
-blocks_of(size_t total)
+uint32_t
+msg_blocks(size_t total)
 {
 	return total <= MESSAGE_SMALL ? 0 : blocks_for(total - MESSAGE_SMALL);
 }
@@ -52,20 +57,22 @@ blocks_of(size_t total)
 bool
 msg_room(const struct relay *r, size_t total)
 {
-	return blocks_of(total) <= r->channel->budget - r->channel->used;
+	return msg_blocks(total) <= r->channel->budget - r->channel->used;
 }
 
 bool
 msg_reserve(struct relay *r, struct channel_msg *m, size_t total)
 {
 	struct channel *ch = r->channel;
-	uint32_t n = blocks_of(total);
+	uint32_t n = msg_blocks(total);
 
 	assert(ch->used <= ch->budget && m->blocks <= ch->used);
 	assert(total >= m->total);
 	if (n > m->blocks && n - m->blocks > ch->budget - ch->used)
 		return false;
 	ch->used = ch->used - m->blocks + n;
+	if (m->loose)
+		ch->loose = ch->loose - m->blocks + n;
 	ch->freed = ch->freed || n < m->blocks;
 	m->blocks = n;
 	return true;
@@ -78,7 +85,7 @@ msg_put(struct relay *r, struct channel_msg *m, struct slice s)
 	    min_size(s.n, MESSAGE_SMALL - m->total) : 0;
 	bool ok;
 
-	if (blocks_of(m->total + s.n) > m->blocks)
+	if (msg_blocks(m->total + s.n) > m->blocks)
 		return false;
 	if (small > 0)
 		memcpy(m->in + m->total, s.p, small);
@@ -321,10 +328,8 @@ msg_seal(struct channel_msg *m, struct slice prefix)
 struct channel_msg *
 msg_of(struct relay *r, struct slice s, bool framed)
 {
-	struct channel_msg *m = msg_new(r->channel);
+	struct channel_msg *m = msg_new(r);
 
-	if (m == NULL && device_relieve(r))
-		m = msg_new(r->channel);
 	if (m == NULL)
 		return NULL;
 	if (!msg_reserve(r, m, s.n) || !msg_put(r, m, s)) {

@@ -210,14 +210,11 @@ wait_for_message(struct client *c, struct watch *w, uint64_t wait_s)
 		c->wait_until_ms = now + 1000 * min_u64(wait_s,
 		    WATCH_WAIT_S_MAX);
 	if (now >= c->wait_until_ms || r->stopping ||
-	    (c->in == NULL && r->small.used >= r->small.cap / 2) ||
-	    !client_try_keep(c, r->req_in))
+	    !watch_hold(c, c->wait_until_ms))
 		return false;
-	client_to(c, CLIENT_POLL);
 	c->poll = w;
 	c->next_poll = w->polls;
 	w->polls = c;
-	client_arm(c);
 	return true;
 }
 
@@ -288,14 +285,11 @@ poll_request(struct client *c, const struct http_head *h, enum watch_call call)
 		p.device.n = 0;
 	c->woken = false;
 	st = watch_station(c, &p, &pause);
-	if (pause) {
-		c->wait_until_ms = r->io->now_ms + GUESS_PAUSE_MS;
-		client_hold(c, CLIENT_POLL);
-	}
-	if (st != NULL && c->paused) {
+	if (pause && !watch_hold(c, r->io->now_ms + GUESS_PAUSE_MS))
+		watch_busy(c);
+	if (c->paused)
 		c->wait_until_ms = 0;   /* the pause is over */
-		c->paused = false;
-	}
+	c->paused = false;
 	w = st != NULL ? watch_device(c, st, &p) : NULL;
 	if (w != NULL && call == CALL_MESSAGES)
 		call_messages(c, w, query);

@@ -2,6 +2,12 @@
  * POST connect, command and disconnect. A body is read into a message, so that
  * a command goes on without a copy; it is looked at when it is whole, and once
  * more after a pause if too many keys were wrong.
+ *
+ * A body that does not fit a message's record needs room before anybody has
+ * shown a key. So its first bytes are looked at: whoever has the right key in
+ * them is treated as a socket of that tunnel. All others together have half of
+ * the room beyond a longest message, so they can wait for each other and for
+ * nobody else. Who finds no room is not read, and after a while answered 503.
  */
 #include "relay/channel.h"
 
@@ -10,8 +16,6 @@
 #include "base/num.h"
 #include "codec/json.h"
 #include "crypto/ct.h"
-
-enum { POST_MS = 30 * 1000 };   /* for a body */
 
 /* The message that goes ahead of each call: the workstation has to know the
  * device. */
@@ -119,30 +123,44 @@ post_call(struct client *c, struct station *st, const struct watch_params *p)
 	}
 }
 
+/* What the body so far says of who sends it. */
+static void
+take_params(struct client *c, struct watch_params *p)
+{
+	struct channel_msg *m = c->post;
+
+	watch_params_init(p);
+	p->address = m->address;
+	(void)msg_string(c->r, m, &m->env.v[ENV_TUNNEL_ID], &p->id);
+	(void)msg_string(c->r, m, &m->env.v[ENV_AUTH_KEY], &p->key);
+	(void)msg_string(c->r, m, &m->env.v[ENV_DEVICE_ID], &p->device);
+}
+
 /* The body is whole, and may be so for the second time. */
-void
+static void
 post_done(struct client *c)
 {
 	struct relay *r = c->r;
 	struct channel_msg *m = c->post;
-	struct watch_params p = { .address = m->address };
+	struct watch_params p;
 	struct station *st;
 	bool pause = false;
 
 	c->body_done = true;
-	watch_params_init(&p);
+	r->channel->busy = c;
 	if (!utf8_end(&m->utf8) || msg_scan(r, m, false) != E_OK) {
 		watch_bad(c, 400, SL("The body is not JSON"),
 		    SL("FST_ERR_CTP_INVALID_JSON_BODY"));
 	} else {
-		(void)msg_string(r, m, &m->env.v[ENV_TUNNEL_ID], &p.id);
-		(void)msg_string(r, m, &m->env.v[ENV_AUTH_KEY], &p.key);
-		(void)msg_string(r, m, &m->env.v[ENV_DEVICE_ID], &p.device);
+		take_params(c, &p);
 		st = watch_station(c, &p, &pause);
-		if (st != NULL)
+		if (st != NULL) {
+			r->channel->loose -= m->loose ? m->blocks : 0;
+			m->loose = false;
 			post_call(c, st, &p);
+		}
+		wipe(&p, sizeof p);
 	}
-	wipe(&p, sizeof p);
 	if (pause) {
 		c->wait_until_ms = r->io->now_ms + GUESS_PAUSE_MS;
 		client_arm(c);
@@ -153,7 +171,65 @@ post_done(struct client *c)
 	watch_gone(c);
 }
 
+/* Do the first bytes have the key of a workstation? */
 static bool
+post_vouched(struct client *c)
+{
+	struct relay *r = c->r;
+	struct watch_params p;
+	struct station *st;
+	bool good = false;
+	struct slice id;
+
+	(void)msg_scan(r, c->post, false);      /* it is not whole */
+	take_params(c, &p);
+	id = field_trim(buf_slice(&p.id));
+	st = station_find(r, id);
+	if (st != NULL && p.key.n > 0 && guess_free(r, p.address, id)) {
+		good = station_key_ok(st, field_trim(buf_slice(&p.key)));
+		if (!good)
+			guess_wrong(r, p.address, id);
+	}
+	wipe(&p, sizeof p);
+	return good;
+}
+
+/* Room for a body that is not small. False: not now. */
+static bool
+post_room(struct client *c)
+{
+	struct relay *r = c->r;
+	struct channel *ch = r->channel;
+	struct channel_msg *m = c->post;
+	size_t total = m->total + c->body_left;
+	uint32_t longest = msg_blocks(r->cfg->channel_message_max);
+
+	if (!m->seen)
+		m->loose = !post_vouched(c);
+	m->seen = true;
+	if (room_wanted(r, NULL) || (m->loose && ch->loose > 0 &&
+	    ch->loose + msg_blocks(total) > (ch->budget - longest) / 2) ||
+	    !msg_reserve(r, m, total))
+		return false;
+	c->wait_until_ms = m->by_ms = r->io->now_ms + POST_MS;
+	client_arm(c);
+	return true;
+}
+
+/* How many bytes of the body may come now. */
+static size_t
+post_takes(struct client *c)
+{
+	const struct channel_msg *m = c->post;
+
+	if (m->blocks > 0 || m->total + c->body_left <= MESSAGE_SMALL)
+		return (size_t)c->body_left;
+	if (m->total < MESSAGE_SMALL)
+		return MESSAGE_SMALL - m->total;
+	return post_room(c) ? (size_t)c->body_left : 0;
+}
+
+static void
 post_put(struct client *c, struct slice s)
 {
 	bool ok = msg_put(c->r, c->post, s);
@@ -161,16 +237,30 @@ post_put(struct client *c, struct slice s)
 	assert(ok);
 	(void)utf8_step(&c->post->utf8, s);
 	c->body_left -= s.n;
-	return c->body_left == 0;
 }
 
+/* What was kept while there was no room comes first. */
 void
 post_body(struct client *c)
 {
-	while (c->rd && c->state == CLIENT_POST && c->body_left > 0) {
-		int64_t n = io_read(c->r->io, c->fd, c->r->io->scratch,
-		    (size_t)min_u64(c->body_left, IO_SCRATCH));
+	struct relay *r = c->r;
+	size_t most;
 
+	if (c->body_left == 0)
+		return;         /* it pauses */
+	while (c->body_left > 0 && (most = post_takes(c)) > 0) {
+		struct slice kept = slice_of(c->in, c->in_n);
+		int64_t n = IO_AGAIN;
+
+		if (kept.n > 0) {
+			n = (int64_t)min_size(kept.n, most);
+			post_put(c, slice_head(kept, (size_t)n));
+			client_try_keep(c, slice_from(kept, (size_t)n));
+			continue;
+		}
+		if (c->rd)
+			n = io_read(r->io, c->fd, r->io->scratch,
+			    min_size(most, IO_SCRATCH));
 		if (n == IO_AGAIN) {
 			c->rd = false;
 			return;
@@ -179,8 +269,32 @@ post_body(struct client *c)
 			client_close(c, false);
 			return;
 		}
-		if (post_put(c, slice_of(c->r->io->scratch, (size_t)n)))
-			post_done(c);
+		post_put(c, slice_of(r->io->scratch, (size_t)n));
+	}
+	if (c->body_left == 0) {
+		post_done(c);
+		return;
+	}
+	c->wait_until_ms = min_u64(c->post->by_ms,
+	    r->io->now_ms + CHANNEL_ROOM_MS);
+	client_arm(c);
+}
+
+void
+post_timer(struct client *c)
+{
+	const struct channel_msg *m = c->post;
+
+	if (c->body_left == 0) {
+		c->paused = true;       /* a pause is over */
+		post_done(c);
+	} else if (c->r->io->now_ms < m->by_ms) {
+		post_body(c);
+	} else if (m->seen && m->blocks == 0) {
+		watch_busy(c);
+		watch_gone(c);
+	} else {
+		client_close(c, true);
 	}
 }
 
@@ -201,7 +315,8 @@ post_refused(struct client *c, const struct http_head *h)
 	if (h->body == HTTP_BODY_CHUNKED)
 		watch_bad(c, 411, SL("A length is needed here"),
 		    SL("LENGTH_REQUIRED"));
-	else if (h->length > WATCH_BODY_MAX)
+	else if (h->length > min_u64(WATCH_BODY_MAX,
+	    c->r->cfg->channel_message_max))
 		watch_bad(c, 413, SL("Request body is too large"),
 		    SL("FST_ERR_CTP_BODY_TOO_LARGE"));
 	else if (h->length == 0 && is_json(h))
@@ -224,37 +339,37 @@ post_request(struct client *c, const struct http_head *h, enum watch_call call,
 {
 	struct relay *r = c->r;
 	struct channel_msg *m;
+	size_t n;
 
 	c->body_done = h->body == HTTP_BODY_NONE || (h->length == 0 &&
 	    h->body == HTTP_BODY_LENGTH);
 	if (post_refused(c, h))
 		return;
-	m = msg_new(r->channel);
-	if (m == NULL || !msg_reserve(r, m, (size_t)h->length)) {
-		msg_unref(r, m);
-		device_relieve(r);
-		c->keep = false;
-		watch_fault(c, 503, SL("internal_error"),
-		    SL("The relay is busy"));
+	m = msg_new(r);
+	if (m == NULL) {
+		watch_busy(c);
 		return;
 	}
 	m->secret = true;
 	m->address = guess_address(&r->site.client);
+	c->wait_until_ms = m->by_ms = r->io->now_ms + POST_ROOM_MS;
 	c->post = m;
 	c->call = (uint8_t)call;
 	c->body_left = h->length;
-	c->wait_until_ms = r->io->now_ms + POST_MS;
+	client_to(c, CLIENT_POST);
+	client_arm(c);
 	rest = slice_head(rest, (size_t)h->length);
 	r->req_head += rest.n;
-	client_to(c, CLIENT_POST);
-	if (post_put(c, rest)) {
+	while (rest.n > 0 && (n = min_size(rest.n, post_takes(c))) > 0) {
+		post_put(c, slice_head(rest, n));
+		rest = slice_from(rest, n);
+	}
+	if (c->body_left == 0) {
 		post_done(c);
 		return;
 	}
-	client_try_keep(c, SL(""));
-	if (h->expect_continue &&
-	    !client_send(c, SL("HTTP/1.1 100 Continue\r\n\r\n")))
+	if (!client_keep_input(c, rest) || (h->expect_continue &&
+	    !client_send(c, SL("HTTP/1.1 100 Continue\r\n\r\n"))))
 		return;
-	client_arm(c);
 	client_mark(c);
 }

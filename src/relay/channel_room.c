@@ -7,16 +7,16 @@
 #include "relay/channel.h"
 
 bool
-room_wanted(const struct channel_sock *s)
+room_wanted(const struct relay *r, const struct channel_sock *s)
 {
-	const struct channel *ch = s->c->r->channel;
+	const struct channel *ch = r->channel;
 
 	for (uint32_t i = 0; i < ch->socks.fresh; i++) {
 		const struct channel_sock *o = pool_at(&ch->socks, i);
 
 		if (pool_live(&ch->socks, i) && o != s && !o->ending &&
 		    o->wait == CH_ROOM &&
-		    (s->ticket == 0 || o->ticket < s->ticket))
+		    (s == NULL || s->ticket == 0 || o->ticket < s->ticket))
 			return true;
 	}
 	return false;
@@ -36,12 +36,43 @@ room_wait(struct channel_sock *s)
 static bool
 holds_up(const struct channel_sock *s, uint64_t now)
 {
-	uint64_t ms = now - s->begun_ms;
+	uint64_t ms = s->m != NULL ? now - s->m->begun_ms : 0;
 
 	if (s->q.n > 0 && now - s->read_ms >= CHANNEL_STALL_MS)
 		return true;
-	return s->m != NULL && s->m->blocks > 0 && s->wait == CH_READS &&
-	    ms >= CHANNEL_SLOW_MS && s->total < ms * CHANNEL_SLOW_RATE;
+	return ms >= CHANNEL_SLOW_MS && s->m->blocks > 0 &&
+	    s->wait == CH_READS && s->total < ms * CHANNEL_SLOW_RATE;
+}
+
+/* Since when the client has something and has not shown who it is. */
+static uint64_t
+unknown_since(const struct client *c, bool sock)
+{
+	const struct channel_sock *s = c->channel;
+
+	if (s != NULL && s->st == NULL && (sock || s->m != NULL))
+		return sock ? s->start_ms : s->m->begun_ms;
+	return !sock && c->post != NULL ? c->post->begun_ms : UINT64_MAX;
+}
+
+bool
+room_evict(struct relay *r, bool sock)
+{
+	uint64_t since = UINT64_MAX;
+	struct client *found = NULL;
+
+	for (uint32_t i = 0; i < r->clients.fresh; i++) {
+		struct client *c = pool_at(&r->clients, i);
+
+		if (!pool_live(&r->clients, i) || c == r->channel->busy ||
+		    unknown_since(c, sock) >= since)
+			continue;
+		since = unknown_since(c, sock);
+		found = c;
+	}
+	if (found != NULL)
+		client_close(found, true);
+	return found != NULL;
 }
 
 void

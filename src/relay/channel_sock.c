@@ -56,6 +56,8 @@ sock_upgrade(struct client *c, const struct http_head *h)
 		return;
 	}
 	s = r->stopping ? NULL : pool_take(&r->channel->socks);
+	if (s == NULL && !r->stopping && room_evict(r, true))
+		s = pool_take(&r->channel->socks);
 	if (s == NULL) {
 		reply_error(c, h, 503, SL("The channel has no room"),
 		    SL("Retry-After: 5\r\n"));

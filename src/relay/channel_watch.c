@@ -52,6 +52,15 @@ watch_bad(struct client *c, unsigned status, struct slice text,
 	say_error(c, status, text, SL("code"), code);
 }
 
+void
+watch_busy(struct client *c)
+{
+	c->keep = c->keep && c->body_done;
+	reply_json(c, false, 503, SL("{\"error\":\"internal_error\","
+	    "\"message\":\"The relay is busy\"}"),
+	    SL("Retry-After: 5\r\n"));
+}
+
 /* ---- who calls ---- */
 
 void
@@ -100,8 +109,7 @@ watch_device(struct client *c, struct station *st, const struct watch_params *p)
 	struct watch *w = device_get(r, st, buf_slice(&p->device));
 
 	if (w == NULL)
-		watch_fault(c, 503, SL("internal_error"),
-		    SL("No room for another device"));
+		watch_busy(c);
 	return w;
 }
 
@@ -128,6 +136,21 @@ watch_request(struct client *c, const struct http_head *h, struct slice name,
 		post_request(c, h, (enum watch_call)call, rest);
 }
 
+bool
+watch_hold(struct client *c, uint64_t until_ms)
+{
+	struct relay *r = c->r;
+
+	/* Half of the buffers stay for heads that come in pieces. */
+	if ((c->in == NULL && r->small.used >= r->small.cap / 2) ||
+	    !client_try_keep(c, r->req_in))
+		return false;
+	c->wait_until_ms = until_ms;
+	client_to(c, CLIENT_POLL);
+	client_arm(c);
+	return true;
+}
+
 uint64_t
 watch_due(const struct client *c)
 {
@@ -139,15 +162,12 @@ watch_timer(struct client *c)
 {
 	if (c->r->io->now_ms < c->wait_until_ms) {
 		client_arm(c);
-	} else if (c->state == CLIENT_POST && c->body_left > 0) {
-		client_close(c, true);
+	} else if (c->state == CLIENT_POST) {
+		post_timer(c);
 	} else {
 		/* A pause is over, or nothing came. */
 		c->paused = c->poll == NULL;
-		if (c->state == CLIENT_POST)
-			post_done(c);
-		else
-			client_poll(c);
+		client_poll(c);
 	}
 }
 

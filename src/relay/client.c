@@ -222,8 +222,11 @@ client_retry(struct client *c)
 void
 client_poll(struct client *c)
 {
+	bool paused = c->paused;
+
 	c->woken = false;
 	watch_gone(c);
+	c->paused = paused;
 	client_parse(c, slice_of(c->in, c->in_n));
 	if (c->state == CLIENT_IDLE)
 		client_mark(c);

@@ -11,12 +11,14 @@ head_give(struct relay *r, uint8_t *p, bool large)
 		pool_give(large ? &r->large : &r->small, p);
 }
 
-/* Its input waits for nothing but the client: to finish, or to read. */
+/* Its input waits for nothing but the client, to finish or to read, or for
+ * room of the channel. */
 static bool
 dawdles(const struct client *c)
 {
 	return c->in != NULL && (c->state == CLIENT_IDLE ||
-	    c->state == CLIENT_HEAD || c->state == CLIENT_BODY);
+	    c->state == CLIENT_HEAD || c->state == CLIENT_BODY ||
+	    c->state == CLIENT_POST);
 }
 
 /*

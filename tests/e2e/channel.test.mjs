@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { App } from './app.mjs';
-import { ADIT, cleanEnv, login, restartRelay, run, shutDown, startAgent, stopCleanly, tempDir } from './harness.mjs';
+import { ADIT, cleanEnv, login, peakMib, restartRelay, run, shutDown, startAgent, stopCleanly, tempDir } from './harness.mjs';
 import { request } from './http.mjs';
 import { wsClient } from './ws-client.mjs';
 import { Talker, client, get, post, secret, startChannel, who, workstation } from './channel-rig.mjs';
@@ -496,6 +496,25 @@ describe('the relay around the channel', () => {
 		    { cwd: tempDir('damaged'), env: cleanEnv({ RELAY_PASSWORD: own.secrets.password, ...env }) });
 		assert.equal(got.code, 2);
 		assert.match(got.stderr, /channel\.json:2: /);
+	});
+
+	test('200 MiB to clients that do not read take no more memory than was given', async () => {
+		const own = await startChannel({ name: 'relay-resident', args: ['--memory', '48MiB'] });
+		const w = await workstation(own);
+		const idle = [];
+		for (let i = 0; i < 3; i++)
+			idle.push(await client(own, w));
+		const text = JSON.stringify({ type: 'n', x: 'x'.repeat(1 << 20) });
+		for (let i = 0; i < 200; i++) {
+			if (i % 10 === 0) {             // others come in the place of those that were closed
+				idle.push(await client(own, w));
+				idle.at(-1).ws._socket.pause();
+			}
+			w.say(text);
+			await w.heard();
+		}
+		assert.ok(peakMib(own.pid) <= 48, `${peakMib(own.pid)} MiB`);
+		await stopCleanly(own);
 	});
 
 	test('a reader that stands still is closed, and nobody waits for it', async () => {

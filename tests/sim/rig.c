@@ -452,7 +452,7 @@ count_queues(const struct channel *ch)
 static void
 check_channel(const struct channel *ch)
 {
-	uint32_t used = 0;
+	uint32_t used = 0, loose = 0;
 
 	for (uint32_t i = 0; i < ch->msgs.fresh; i++) {
 		const struct channel_msg *m = pool_at(&ch->msgs, i);
@@ -460,10 +460,12 @@ check_channel(const struct channel *ch)
 		if (!pool_live(&ch->msgs, i))
 			continue;
 		used += m->blocks;
+		loose += m->loose ? m->blocks : 0;
 		MUST(m->refs > 0);
 		MUST(m->chain.n == 0 || blocks_for(m->chain.n) <= m->blocks);
 	}
 	MUST(used == ch->used && used <= ch->budget);
+	MUST(loose == ch->loose);
 	MUST(count_queues(ch) == ch->nodes.used);
 	if (ch->socks.used == 0 && ch->watches.used == 0)
 		MUST(ch->msgs.used == 0);

@@ -693,6 +693,213 @@ queues_give_way(void **state)
 	rig_close(&g);
 }
 
+/* All sockets of the channel are taken: whoever has been there longest without
+ * a role makes way, and nobody who has one. */
+static void
+strangers_make_way(void **state)
+{
+	struct cl *w, *a, *s[3];
+
+	(void)state;
+	set_channel(1 << 20);
+	rig_start(&g);
+	g.r->channel->socks.cap = 4;
+	s[0] = dial(C3);
+	w = station(A1);
+	a = join(C1, "a");
+	s[1] = dial(C2);
+	s[2] = dial(C3);
+	assert_true(s[0]->broken);
+	join(C2, "b");
+	assert_true(s[1]->broken && !s[2]->broken);
+	join(C3, "c");
+	assert_true(s[2]->broken && !w->eof && !a->eof);
+	s[0] = cl_new(&g, C3, NULL);
+	cl_put(s[0], "GET /ws HTTP/1.1\r\n" HOST UPGRADE VERSION KEY "\r\n");
+	rig_settle(&g);
+	assert_int_equal(cl_take(s[0], false), 503);
+	say(a, "{\"type\":\"still\"}");
+	rig_settle(&g);
+	assert_true(cl_has(w, "\"still\""));
+	rig_close(&g);
+}
+
+/* There is a number of devices that poll, and who comes then is told so. */
+static void
+devices_have_a_limit(void **state)
+{
+	struct cl *c;
+	char path[200];
+	uint32_t n;
+
+	(void)state;
+	begin_station(1 << 20);
+	c = cl_new(&g, C1, NULL);
+	for (n = 0; n <= g.r->channel->watches.cap; n++) {
+		snprintf(path, sizeof path, "/api/v1/watch/state?tunnel_id=" ID
+		    "&device_id=d%u&auth_key=" AUTH_KEY, n);
+		assert_int_equal(get(c, path, ""),
+		    n < g.plan.mib * WATCHES_PER_MIB ? 200 : 503);
+	}
+	assert_true(cl_head_has(c, "Retry-After: 5\r\n"));
+	rig_close(&g);
+}
+
+/* A POST without its body, or with the first bytes of it. */
+static struct cl *
+begin_post(const char *ip, const char *call, size_t length, const char *body)
+{
+	struct cl *c = cl_new(&g, ip, NULL);
+	char head[300];
+
+	snprintf(head, sizeof head, "POST /api/v1/watch/%s HTTP/1.1\r\n" HOST
+	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+	    call, length);
+	cl_put(c, head);
+	cl_put(c, body);
+	rig_settle(&g);
+	return c;
+}
+
+/* Messages that are begun and not ended give way when there are no others. */
+static void
+the_unknown_hold_no_messages(void **state)
+{
+	struct cl *w, *a, *s, *p;
+
+	(void)state;
+	w = begin_station(1 << 20);
+	a = join(C1, "a");
+	s = dial(C2);
+	put_frame(s, WS_TEXT, false, "{", 1);
+	p = begin_post(C2, "connect", 100, "{");
+	put_frame(dial(C2), WS_TEXT, false, "{", 1);
+	rig_settle(&g);
+	assert_int_equal(g.r->channel->msgs.used, 3);
+	g.r->channel->msgs.cap = 3;
+	say(a, "{\"type\":\"hello\"}");
+	rig_settle(&g);
+	assert_true(cl_has(w, "\"hello\"") && s->broken && !p->eof);
+	put_frame(dial(C3), WS_TEXT, false, "{", 1);
+	rig_settle(&g);
+	say(w, "{\"type\":\"news\"}");
+	rig_settle(&g);
+	assert_true(cl_has(a, "\"news\"") && p->broken);
+	/* Not even its own, when a ping is answered in its middle. */
+	s = dial(C2);
+	g.r->channel->msgs.cap = g.r->channel->msgs.used + 1;
+	put_frame(s, WS_TEXT, false, "{", 1);
+	put_frame(s, WS_PING, true, "hi", 2);
+	rig_settle(&g);
+	assert_true(cl_has(s, "hi") && !s->broken);
+	rig_close(&g);
+}
+
+#define PARAMS "\"tunnel_id\":\"" ID "\",\"auth_key\":\"" AUTH_KEY       \
+	"\",\"device_id\":\"w\""
+
+/* A command of n bytes, whose key stands before its message or behind. */
+static struct cl *
+command(const char *ip, size_t n, bool before)
+{
+	static char text[1 << 20];
+	const char *head = before ? "{" PARAMS ",\"message\":{\"type\":"
+	    "\"long\",\"x\":\"" : "{\"message\":{\"type\":\"long\",\"x\":\"";
+	const char *tail = before ? "\"}}" : "\"}," PARAMS "}";
+
+	assert_true(n < sizeof text);
+	memset(text, 'x', n);
+	memcpy(text, head, strlen(head));
+	strcpy(text + n - strlen(tail), tail);
+	return begin_post(ip, "command", n, text);
+}
+
+/* Who has shown no key may keep others waiting who have shown none, and nobody
+ * else; and a body that waits for room is answered in the end. */
+static void
+bodies_of_strangers_have_their_own_room(void **state)
+{
+	enum { MAX = 1 << 20, N = 30 };
+	struct cl *w, *a, *c, *held[N];
+	struct channel *ch;
+	unsigned waits = 0;
+
+	(void)state;
+	w = begin_station(MAX);
+	a = join(C1, "a");
+	ch = g.r->channel;
+	ch->budget = msg_blocks(MAX) * 17;
+	for (int i = 0; i < N; i++)
+		held[i] = begin_post(C2, "connect", MAX, large("x", 2000));
+	assert_int_equal(ch->loose, msg_blocks(MAX) * 8);
+	assert_int_equal(ch->used, ch->loose);
+	for (int i = 0; i < N; i++)
+		waits += g.r->small.used > 0 && !held[i]->eof;
+	assert_int_equal(waits, N);
+	say(a, large("big", 900000));
+	c = command(C1, 900000, true);
+	for (int i = 0; i < 50; i++)
+		rig_settle(&g);
+	assert_true(cl_has(w, "\"big\""));
+	assert_int_equal(cl_take(c, false), 200);
+	assert_true(cl_has(w, "\"long\""));
+	w->in.n = 0;
+	c = command(C1, 900000, false);
+	for (int i = 0; i < 50; i++)
+		rig_settle(&g);
+	assert_int_equal(cl_take(c, false), 0);
+	for (int i = 0; i < N; i++)
+		cl_close(held[i], true);
+	pass(2000, w, a);
+	assert_int_equal(cl_take(c, false), 200);
+	assert_true(cl_has(w, "\"long\""));
+	for (int i = 0; i < N; i++)
+		begin_post(C2, "connect", MAX, large("x", 2000));
+	c = begin_post(C3, "connect", MAX, large("x", 2000));
+	pass(POST_ROOM_MS - 4000, w, a);
+	assert_false(c->eof);
+	pass(8000, w, a);
+	assert_int_equal(cl_take(c, false), 503);
+	assert_true(cl_head_has(c, "Retry-After: 5\r\n"));
+	pass(POST_MS + 10000, w, a);
+	assert_int_equal(ch->used, 0);
+	ch->budget = g.plan.channel_blocks;
+	rig_close(&g);
+}
+
+/* Polls that wait for their guesses have half of the small buffers; a further
+ * one is told to come again. */
+static void
+guesses_leave_buffers_to_others(void **state)
+{
+	struct cl *c = NULL;
+	uint64_t at;
+	unsigned i;
+
+	(void)state;
+	begin_station(1 << 20);
+	g.r->small.cap = 10;
+	for (i = 0; i < GUESS_BURST + 7; i++) {
+		c = cl_new(&g, C2, NULL);
+		cl_put(c, "GET /api/v1/watch/state?tunnel_id=" ID "&device_id="
+		    "w&auth_key=a-wrong-key-of-24-bytes HTTP/1.1\r\n" HOST
+		    "\r\n");
+		rig_settle(&g);
+	}
+	assert_int_equal(g.r->small.used, 5);
+	assert_int_equal(cl_take(c, false), 503);
+	assert_true(cl_head_has(c, "Retry-After: 5\r\n"));
+	/* The rightful one waits once, and no longer. */
+	g.r->small.cap = 12;
+	c = cl_new(&g, C1, NULL);
+	at = world_now(g.w);
+	assert_int_equal(watch(c, ""), 200);
+	assert_in_range(world_now(g.w) - at, GUESS_PAUSE_MS,
+	    GUESS_PAUSE_MS + 100);
+	assert_int_equal(g.r->small.used, 0);
+	rig_close(&g);
+}
+
 static void
 check_metric(const char *line)
 {
@@ -768,6 +975,11 @@ main(void)
 		cmocka_unit_test(who_sends_too_much_is_read_to_its_end),
 		cmocka_unit_test(a_long_poll_ends),
 		cmocka_unit_test(queues_give_way),
+		cmocka_unit_test(strangers_make_way),
+		cmocka_unit_test(devices_have_a_limit),
+		cmocka_unit_test(the_unknown_hold_no_messages),
+		cmocka_unit_test(bodies_of_strangers_have_their_own_room),
+		cmocka_unit_test(guesses_leave_buffers_to_others),
 		cmocka_unit_test(the_metrics_count_it),
 	};
 

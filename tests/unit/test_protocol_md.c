@@ -357,6 +357,10 @@ figures_of_the_channel_are_its_constants(void **state)
 		    "%g s", CHANNEL_STALL_MS / 1e3, CHANNEL_SLOW_RATE,
 		    CHANNEL_SLOW_MS / 1e3 },
 		{ "no role, %g bytes", STRANGER_MAX, 0, 0 },
+		{ "A body of 18.7 above %g bytes", MESSAGE_SMALL, 0, 0 },
+		{ "The first %g bytes and room have to come within %g s (else "
+		    "503), the rest within %g s more", MESSAGE_SMALL,
+		    POST_ROOM_MS / 1e3, POST_MS / 1e3 },
 		{ "at most %g M sockets, %g M messages that wait and %g M "
 		    "polling", SOCKS_PER_MIB, MSGS_PER_MIB, WATCHES_PER_MIB },
 		{ "(one above %g KiB is left out)", WATCH_ODD_MAX >> 10, 0, 0 },
