@@ -1,7 +1,7 @@
 /*
  * The service manager's side of a start: sd_notify(3)'s datagram, of which two
- * lines are all that is needed, and the parent of a start that goes on in the
- * background (--detach), which the manager waits for.
+ * lines are all that is needed, the parent of a start that goes on in the
+ * background (--detach), which the manager waits for, and its journal.
  */
 #include "app/serve.h"
 
@@ -9,11 +9,30 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "app/out.h"
+
+/* JOURNAL_STREAM is the device and inode of the journal's end, in decimal: who
+ * sends standard error elsewhere has it in the environment all the same. */
+bool
+serve_is_journal(void)
+{
+	const char *name = getenv("JOURNAL_STREAM");
+	uint8_t area[48];
+	struct buf b = BUF_ON(area);
+	struct stat st;
+
+	if (name == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	buf_put_dec(&b, st.st_dev);
+	buf_lit(&b, ":");
+	buf_put_dec(&b, st.st_ino);
+	return slice_eq(buf_slice(&b), slice_of(name, strlen(name)));
+}
 
 void
 serve_notify_open(struct serve *s)

@@ -227,7 +227,8 @@ serve_settings(struct serve *s, enum conf_role role, const struct cmd *cmd)
 	if (!conf_env(c, cmd->envp))
 		return conf_error(s);
 	s->log = (struct log){ .sink = log_line, .ctx = s,
-		.level = setup_log_level(c), .json = setup_log_json(c) };
+		.level = setup_log_level(c), .json = setup_log_json(c),
+		.journal = serve_is_journal() };
 	code = make_plans(s);
 	if (code == EXIT_GO_ON)
 		code = serve_sandbox_mode(s);

@@ -113,6 +113,8 @@ int serve_run(struct serve *s);
 int serve_detach(struct serve *s);
 void serve_notify_open(struct serve *s);
 void serve_notify(struct serve *s);
+/* Is standard error systemd's journal? */
+bool serve_is_journal(void);
 
 /* serve_account.c: open the data directories, stop being root. */
 int serve_account(struct serve *s);

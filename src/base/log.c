@@ -12,6 +12,9 @@
 static const char *const level_names[LOG_LEVELS] = {
 	"trace", "debug", "info", "warn", "error", "fatal",
 };
+/* As sd-daemon(3) has them, which are syslog(3)'s. */
+static const char journal_levels[] = "776432";
+_Static_assert(sizeof journal_levels == LOG_LEVELS + 1, "one for each level");
 
 static struct slice
 text_of(const char *c)
@@ -117,9 +120,15 @@ log_put(const struct log *l, enum log_level level, const char *room,
 
 	if (level < l->level || l->sink == NULL)
 		return;
-	buf_put(&b, l->json ? SL("{\"time\":\"") : SL(""));
-	put_time(&b, l->wall_ms);
-	buf_put(&b, l->json ? SL("\",\"level\":\"") : SL(" "));
+	if (l->journal && !l->json) {
+		buf_lit(&b, "<");
+		buf_put_u8(&b, (uint8_t)journal_levels[level]);
+		buf_lit(&b, ">");
+	} else {
+		buf_put(&b, l->json ? SL("{\"time\":\"") : SL(""));
+		put_time(&b, l->wall_ms);
+		buf_put(&b, l->json ? SL("\",\"level\":\"") : SL(" "));
+	}
 	buf_put(&b, text_of(level_names[level]));
 	buf_put(&b, l->json ? SL("\",\"room\":\"") : SL(" "));
 	buf_put(&b, text_of(room));

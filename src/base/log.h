@@ -20,6 +20,8 @@ struct log {
 	uint64_t wall_ms;       /* time of the next lines: set every turn */
 	enum log_level level;   /* lines below are dropped */
 	bool json;              /* one JSON object a line, else text */
+	bool journal;           /* text for systemd's journal, which has the
+	                         * time: "<6>" for the level instead */
 };
 
 struct log_kv {

@@ -276,6 +276,20 @@ while True:
 		await serves(d);
 		assert.equal(readFileSync(`/proc/${pid}/comm`, 'utf8').trim(), 'adit');
 	});
+
+	test('has the time in its journal already, which no other stream has', async () => {
+		const said = async (stream) => {
+			const p = start('adit', '/bin/sh', ['-c', `JOURNAL_STREAM=${stream} exec "$0" "$@"`, ADIT, 'relay',
+				'--no-login', '--listen', '127.0.0.1:0'], { cwd: tempDir('journal') });
+			await p.waitFor(/url=/, 'its address');
+			await p.stop('SIGTERM');
+			return p.lines;
+		};
+		const mine = await said('$(stat -Lc %d:%i /proc/self/fd/2)');
+		assert.deepEqual(mine.filter((line) => !/^<[46]>(info|warn) [a-z]+: /.test(line)), []);
+		const other = await said('$(stat -Lc %d:1%i /proc/self/fd/2)');
+		assert.deepEqual(other.filter((line) => !/^\d{4}-\d\d-\d\dT/.test(line)), []);
+	});
 });
 
 // --- what goes wrong

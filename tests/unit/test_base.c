@@ -637,6 +637,11 @@ writes_lines_for_people_and_programs(void **state)
 	    "connected name=a n=7 empty=\"\" two=\"a b\" "
 	    "evil=\"\\x0a\\x22=\\x5c\\x00\\xff\"\n");
 	buf_reset(&sunk);
+	l.journal = true;
+	LOGF(&l, LOG_WARN, "relay", "no", log_u("n", 7));
+	LOGF(&l, LOG_FATAL, "relay", "no");
+	same(buf_slice(&sunk), "<4>warn relay: no n=7\n<2>fatal relay: no\n");
+	buf_reset(&sunk);
 	LOGF(&l, LOG_DEBUG, "relay", "dropped");
 	assert_int_equal(sunk.n, 0);
 	l.json = true;
