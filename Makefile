@@ -3,7 +3,7 @@
 #	make                    the static binary, build/adit
 #	make run [APP=3000]     relay, agent and a demo app on this machine
 #	make test               everything that is tested
-#	make install            DESTDIR and PREFIX as usual
+#	make install            DESTDIR and PREFIX as usual; make uninstall
 #	make sim SEEDS=1000     relay and agents in a virtual world of faults
 #	make fuzz T=60          each fuzz target for T seconds
 #	make test-workstation   the channel with the real workstation from npm
@@ -131,7 +131,7 @@ $(BUILD)/probe/%.o: %.c Makefile | $(BUILD)/musl/linux
 $(BUILD)/musl/linux:
 	@[ -e $(MUSLDIR)/rcrt1.o ] && [ -e $(BEARSSL) ] || { \
 	    echo "The build needs packages that are not installed. As root:"; \
-	    echo "    apt-get install -y --no-install-recommends $(BUILD_DEPS)"; \
+	    echo "    apt-get update && apt-get install -y --no-install-recommends $(BUILD_DEPS)"; \
 	    exit 2; } >&2
 	@mkdir -p $(BUILD)/musl
 	@ln -sfn $(or $(wildcard /usr/$(TRIPLE)/include/asm),\
@@ -438,12 +438,23 @@ debug: $(BUILD)/asan/adit
 
 install: $(BUILD)/adit
 	install -D -m 755 $(BUILD)/adit $(DESTDIR)$(PREFIX)/bin/adit
+	install -D -m 644 deploy/adit.1 $(DESTDIR)$(MANDIR)/adit.1
+	for u in $(UNITS); do sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/$$u | \
+	    install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$u; done
+MANDIR  = $(PREFIX)/share/man/man1
+UNITDIR = $(PREFIX)/lib/systemd/system
+UNITS   = adit-relay.service adit-agent.service
+
+# The data directories stay.
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/adit $(DESTDIR)$(MANDIR)/adit.1 \
+	    $(UNITS:%=$(DESTDIR)$(UNITDIR)/%)
 
 clean:
 	rm -rf $(BUILD)
 
 .PHONY: FORCE unit sim sim-short sim-plants kqueue clang fuzz fuzz-short test test-deps \
 	test-programs tidy check-binary cross cross-arm64 cross-armhf repro e2e \
-	e2e-kqueue test-workstation run bench wire debug install clean
+	e2e-kqueue test-workstation run bench wire debug install uninstall clean
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
