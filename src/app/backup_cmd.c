@@ -237,7 +237,8 @@ exchange(struct serve *s, const struct backup *b, bool keep)
 	    (const char *)fresh_name.p) != E_OK || !write_fresh(&fresh, b) ||
 	    !swap(top, (char *)area))
 		return out_fail(EXIT_FAILED, NULL, s->rs.data,
-		    strerror(errno));
+		    errno != EACCES ? strerror(errno) : "the account that "
+		    "has relay/ in it may not write there: chown it to that");
 	buf_lit(&said, "restored");
 	if (keep) {
 		buf_lit(&said, "; what was there is now ");

@@ -4,8 +4,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ADIT, NEVER_MS, ROOT, cleanEnv, needsRelay, newSecrets, onExit, run, shutDown, startRelay, stopCleanly, tempDir, within } from './harness.mjs';
@@ -47,6 +48,15 @@ function bad(action, dir, more = {}) {
 	child.stdout.on('data', (b) => child.said.push(b));
 	child.ended = within(once(child, 'close'), `${action}'s end`).then(() => Buffer.concat(child.said).toString().trim());
 	return child;
+}
+
+// A backup with good sums, of whatever files: [name, text, size if it is another].
+function archive(files) {
+	const sum = (bytes) => createHash('sha256').update(bytes).digest('hex');
+	let all = 'adit-backup 1\n';
+	for (const [name, text, size = text.length] of files)
+		all += `${name} ${size} ${sum(text)}\n${text}\n`;
+	return `${all}end ${sum(all)}\n`;
 }
 
 describe('adit init', { skip: needsRelay }, () => {
@@ -238,6 +248,13 @@ for (const live of [false, true])
 				[text.slice(0, -1), /cut off/], [text.slice(0, 400), /cut off/], [text.replace('"anna"', '"adam"'), /sum is another/],
 				[text.replace('people.json', 'people.jsom'), /not a line/], ['', /not a backup/], [text + 'x', /sum of all/],
 				[text.replace('adit-backup 1', 'adit-backup 2'), /not a backup/],
+				// Made by somebody who can compute sums.
+				...['../x', '/etc/x', 'people.json/../x', '..', 'lock', 'control', 'people.json\0'].map((name) => [archive([[name, '{}']]), /not a line/]),
+				[archive([['relay-token', 'a'], ['relay-token', 'b']]), /not a line/],
+				[archive([['people.json', '{}'], ['jwt-secret', 'a']]), /not a line/],
+				[archive([['people.json', '{}', '18446744073709551615']]), /not a line/],
+				[archive([['people.json', ' '.repeat(512 * 1024 + 1)]]), /not a line/],
+				[archive([['people.json', '{"version":1,"next":1,"people":[\n],"invites":[\n],"access":[\n],"x":1}\n']]), /people\.json:1/],
 			]) {
 				writeFileSync(wrong, broken);
 				assert.match((await adit(other, ['restore', wrong], { fails: true })).err, why);
@@ -295,6 +312,11 @@ describe('commands', { skip: needsRelay }, () => {
 		await adit(dir, ['invite']);
 		for (const name of readdirSync(relay))
 			assert.equal(statSync(join(relay, name)).uid, BYSTANDER, name);
+		// A folder of root's, in which that account can make nothing.
+		await adit(dir, ['backup', join(dir, 'file')]);
+		mkdirSync(join(dir, 'roots'));
+		mkdirSync(join(dir, 'roots', 'data'));
+		assert.match((await adit(join(dir, 'roots'), ['restore', join(dir, 'file')], { fails: true })).err, /chown/);
 	});
 });
 
