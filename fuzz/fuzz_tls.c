@@ -132,7 +132,7 @@ step(struct tls_pair *p, struct slice *in, uint64_t *sent, uint64_t *got)
 			tls_shutdown(t);
 		else if (v < 64)
 			out->ended = true;
-		else if (v < 96 && out->n < PIPE_BYTES)
+		else if (v < 96 && out->n < out->room)
 			out->b[out->n++] = v;
 		break;
 	case 8:
