@@ -252,6 +252,41 @@ weather(uint64_t seed)
 	return c;
 }
 
+/* Tokens that are for one name, or somebody else's. The shared one the real
+ * keeper knows. */
+static bool
+token_hook(struct rig *g, const struct ask *q, struct answer *a)
+{
+	static const struct { struct slice token; uint32_t credential; }
+	    rows[] = { { SL_INIT(SIM_TOKEN_FOR), 100 },
+		{ SL_INIT(SIM_TOKEN_SECOND), 200 },
+		{ SL_INIT(SIM_TOKEN_OWN), 300 } };
+	struct slice said = slice_of(q->text, q->text_n);
+
+	(void)g;
+	_Static_assert(sizeof SIM_TOKEN_ALL == sizeof RIG_TOKEN, "the same");
+	if (q->kind != ASK_TOKEN)
+		return false;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct slice rest = slice_from(said, min_size(said.n,
+		    rows[i].token.n));
+
+		if (!slice_starts(said, rows[i].token) || rest.n > 1)
+			continue;
+		*a = (struct answer){ .kind = q->kind, .seq = q->seq,
+			.who = q->who, .result = E_OK,
+			.credential = rows[i].credential };
+		if (rest.n == 1) {
+			a->user[0] = 'a';
+			a->user[1] = rest.p[0];
+			a->user_n = 2;
+			a->credential += rest.p[0];
+		}
+		return true;
+	}
+	return false;
+}
+
 static void
 begin(struct rig *g)
 {
@@ -265,6 +300,7 @@ begin(struct rig *g)
 	sim.w = g->w;
 	sim.scant = (sim.seed * 0x9e3779b97f4a7c15 >> 50) % 8 == 0;
 	sim.tight = (sim.seed * 0x9e3779b97f4a7c15 >> 53) % 2 == 0;
+	sim.bound = (sim.seed * 0x9e3779b97f4a7c15 >> 47) % 2 == 0;
 	sim.nagents = 2 + (size_t)sim_below(2);
 	sim.grace_ms = sim_chance(800) ? GRACE_MS : GRACE_MS_SHORT;
 	g->quiet = !sim.trace;
@@ -274,6 +310,7 @@ begin(struct rig *g)
 	g->cfg.drain_ms = 3000 + (uint32_t)sim_below(10000);
 	g->check_each = 16;
 	g->keeper_files = true;
+	g->keeper_hook = token_hook;
 	g->cfg.root = SL("w1--a1");
 	g->cfg.first_byte_ms = ANSWER_APPS;
 	g->cfg.progress_ms = PROGRESS_MS;

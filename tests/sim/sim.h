@@ -6,7 +6,8 @@
  *   sim_agent.c   agents: start, stop, kill; and what a planted bug does to
  *                 the frames of their tunnels
  *   sim_app.c     an HTTP app with WebSocket echo beside each agent
- *   sim_person.c  people who ask, upload, read slowly, vanish; and hostile ones
+ *   sim_person.c  people who ask, upload, read slowly, vanish
+ *   sim_hostile.c those who would do harm: people, agents, thieves of tokens
  *
  * An exchange is one request and its answer, or one WebSocket. Every byte of
  * it follows from its number, direction and offset, so both ends know at once
@@ -27,6 +28,13 @@
 #include "world.h"
 
 #define SIM_RELAY "192.0.2.1"
+
+/* Tokens of agents: the shared one (RIG_TOKEN); for the name in the end;
+ * another for the same; and one for any name. */
+#define SIM_TOKEN_ALL "adit_token-of-the-agents-0123"
+#define SIM_TOKEN_FOR "adit_token-for-the-agent-a"
+#define SIM_TOKEN_SECOND "adit_another-for-the-agent-a"
+#define SIM_TOKEN_OWN "adit_token-of-somebody-else"
 
 enum {
 	AGENTS = 3, PEOPLE = 5, HOSTILE = 3, EXCH_MAX = 4096, LOGOUTS = 3,
@@ -84,6 +92,7 @@ enum plant {
 	PLANTS,
 };
 
+struct cl;
 struct rig;
 struct sim_agent;
 struct sim_app;
@@ -110,6 +119,7 @@ struct sim {
 	bool scant;                     /* agents have few streams, and may
 	                                 * refuse what comes beyond */
 	bool tight;                     /* agents have little memory */
+	bool bound;                     /* each has a token for its name */
 	uint32_t grace_ms;
 };
 
@@ -200,8 +210,9 @@ struct blame *sim_agent_blame(struct sim_agent *a);
 uint64_t sim_agent_expired_ms(const struct sim_agent *a);
 /* A proxy before the relay closes its connection in order, if it has one. */
 void sim_agent_proxy_ends(struct sim_agent *a);
-/* What it said to resume the session that it has now; empty: it did not. */
-struct slice sim_agent_said(const struct sim_agent *a);
+/* What it said to resume the session that it has now; empty: it did not. With
+ * `known` the relay has understood it, without it has not answered yet. */
+struct slice sim_agent_said(const struct sim_agent *a, bool known);
 /* A fault ended that may have kept it from dialling. */
 void sim_agent_healed(struct sim_agent *a);
 /* All are over. */
@@ -249,8 +260,14 @@ bool sim_people_rest(void);
 /* Cut or stall the connections of one person. */
 void sim_person_fault(bool on);
 void sim_people_end(void);
-void sim_hostile_turn(void);
+void sim_sayf(struct cl *c, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* One request to the main site with this cookie: its status, 0 for none. */
 unsigned sim_ask(const char *line, const char *cookie);
+
+/* ---- hostile ones ---- */
+
+void sim_hostile_turn(void);
+void sim_hostile_end(void);
 
 #endif

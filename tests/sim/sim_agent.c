@@ -457,6 +457,7 @@ agent_make(size_t i, struct world_host *machine)
 {
 	struct sim_agent *a = sim_mem(sizeof *a);
 	struct agent_app *app = &a->cfg.apps[0];
+	char token[40];
 
 	a->i = i;
 	snprintf(a->name, sizeof a->name, "a%zu", i + 1);
@@ -482,7 +483,10 @@ agent_make(size_t i, struct world_host *machine)
 	app->host = SL("127.0.0.1");
 	app->port = 3000;
 	app->is_public = i > 0;
-	assert(secret_set(&a->cfg.token, SL("adit_token-of-the-agents-0123")));
+	snprintf(token, sizeof token, SIM_TOKEN_FOR "%zu", i + 1);
+	if (!sim.bound)
+		snprintf(token, sizeof token, SIM_TOKEN_ALL);
+	assert(secret_set(&a->cfg.token, slice_of(token, strlen(token))));
 	for (a->cfg.memory_bytes = sim.tight ? LEAST_BYTES : USUAL_BYTES;
 	    agent_plan(&a->cfg, &a->plan) != E_OK;)
 		a->cfg.memory_bytes += LEAST_BYTES / 16;
@@ -903,13 +907,13 @@ sim_agent_proxy_ends(struct sim_agent *a)
 }
 
 struct slice
-sim_agent_said(const struct sim_agent *a)
+sim_agent_said(const struct sim_agent *a, bool known)
 {
 	const struct link *l = a->agent == NULL ? NULL :
 	    pool_get(&a->agent->links, a->agent->current);
 
-	if (l == NULL || l->state != LINK_LIVE || l->fd != a->tap_fd ||
-	    l->attempt == 0)
+	if (l == NULL || l->attempt == 0 || known != (l->fd == a->tap_fd &&
+	    l->state == LINK_LIVE))
 		return slice_of(NULL, 0);
 	return slice_of(a->tap.p, a->tap.n);
 }

@@ -1,15 +1,13 @@
 /*
  * People of the simulator: see sim.h. Each has one connection to the relay at
- * a time and one exchange on it; the hostile ones have scripts.
+ * a time and one exchange on it; sim_hostile.c has the others.
  */
 #include "sim.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/num.h"
-#include "codec/frame.h"
 #include "rig.h"
 
 enum { BODY_MOST = 160 * 1024, SLOW_BODY = 60000, WS_AHEAD = 30000,
@@ -34,22 +32,6 @@ struct person {
 };
 
 static struct person people[PEOPLE + CROWD];
-static struct cl *hostile[HOSTILE];
-static uint64_t hostile_ms[HOSTILE];
-static struct dyn hostile_later[HOSTILE];       /* said after a 101 */
-static size_t hostile_as[HOSTILE];      /* which agent it claims to be */
-
-static void
-sayf(struct cl *c, const char *fmt, ...)
-{
-	char line[3000];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof line, fmt, ap);
-	va_end(ap);
-	cl_put(c, line);
-}
 
 static void
 person_close(struct person *p, bool abort_it)
@@ -93,7 +75,7 @@ ask_http(struct person *p, struct exch *x)
 		cl_put(p->c, "Transfer-Encoding: chunked\r\n\r\n");
 		put_chunked(&p->later, x->id, x->up_n);
 	} else {
-		sayf(p->c, "Content-Length: %llu\r\n\r\n",
+		sim_sayf(p->c, "Content-Length: %llu\r\n\r\n",
 		    (unsigned long long)x->up_n);
 		sim_fill(&p->later, x->id, true, 0, (size_t)x->up_n);
 	}
@@ -168,11 +150,11 @@ exch_begin(struct person *p)
 	sim_note("%u: %s asks %u, up %llu, down %llu%s", x->id, p->ip,
 	    x->agent, (unsigned long long)x->up_n,
 	    (unsigned long long)x->down_n, x->kind == EX_WS ? ", ws" : "");
-	sayf(p->c, "%s /%u HTTP/1.1\r\nHost: " SIM_RELAY ":%u\r\n"
+	sim_sayf(p->c, "%s /%u HTTP/1.1\r\nHost: " SIM_RELAY ":%u\r\n"
 	    "Cookie: %s\r\n", x->kind == EX_WS || x->up_n == 0 ? "GET" :
 	    "POST", x->id, port, sim.g->cookie);
 	if (x->kind == EX_WS)
-		sayf(p->c, "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+		sim_sayf(p->c, "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 		    "Origin: http://" SIM_RELAY ":%u\r\n"
 		    "Sec-WebSocket-Version: 13\r\n"
 		    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
@@ -507,12 +489,7 @@ sim_people_end(void)
 		person_close(&people[i], true);
 		free(people[i].later.p);
 	}
-	for (int i = 0; i < HOSTILE; i++) {
-		if (hostile[i] != NULL)
-			cl_close(hostile[i], true);
-		hostile[i] = NULL;
-		free(hostile_later[i].p);
-	}
+	sim_hostile_end();
 }
 
 unsigned
@@ -528,198 +505,4 @@ sim_ask(const char *line, const char *cookie)
 	status = cl_ask(c, req);
 	cl_close(c, false);
 	return status;
-}
-
-/* ---- hostile ones ---- */
-
-static void
-put_upgrade(struct cl *c)
-{
-	sayf(c, "GET /tunnel HTTP/1.1\r\nHost: " RIG_MAIN "\r\n"
-	    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-	    "Sec-WebSocket-Version: 13\r\n"
-	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-	    "Sec-WebSocket-Protocol: adit.tunnel.1\r\n"
-	    "Authorization: Bearer %s\r\n\r\n",
-	    sim_chance(900) ? RIG_TOKEN : "adit_no");
-}
-
-/* A hello for an honest agent's name: of one who has just started, or who
- * slept; or of one who wants its session and cannot prove it. */
-static void
-put_hello(struct dyn *d, size_t i, bool start)
-{
-	char text[1000], resume[300] = "";
-	uint8_t head[8] = { 0x81, 0xfe, 0, 0, 0, 0, 0, 0 };
-	struct sim_session s;
-	int n;
-
-	if (!start && sim_chance(500) &&
-	    sim_agent_session(sim.agents[i], 0, &s))
-		snprintf(resume, sizeof resume, ",\"resume\":{\"session\":"
-		    "\"%.*s\",\"attempt\":%u,\"proof\":\"AAAAAAAAAAAAAAAAAAA"
-		    "AAAAAAAAAAAAAAAAAAAAAAAA\",\"received\":%llu}",
-		    HELLO_SESSION_CHARS, (const char *)s.id, 1000000u,
-		    (unsigned long long)s.t->received);
-	n = snprintf(text, sizeof text, "{\"type\":\"hello\",\"protocol\":1,"
-	    "\"name\":\"a%zu\",\"instance\":\"AAAAAAAAAAAAAAAAAAAAAA\","
-	    "\"start\":%s,\"version\":\"0\",\"apps\":[{\"name\":\"w1\","
-	    "\"kind\":\"http\"}],\"limits\":{\"streams\":16,"
-	    "\"window\":65536,\"session\":1114112}%s}", i + 1,
-	    start ? "true" : "false", resume);
-	head[2] = (uint8_t)((unsigned)n >> 8);
-	head[3] = (uint8_t)n;
-	dyn_put(d, head, 8);
-	dyn_put(d, text, (size_t)n);
-}
-
-/* An ACK of nothing: it would confirm a session. */
-static void
-put_ack(struct dyn *d)
-{
-	struct frame f = { .type = FRAME_ACK };
-	uint8_t area[6 + FRAME_HEAD_BYTES + 8] = { 0x82, 0x90 };
-	struct buf b = buf_of(area + 6, sizeof area - 6);
-
-	if (!frame_put(&b, &f))
-		sim_fail("no ACK");
-	dyn_put(d, area, sizeof area);
-}
-
-static void
-put_noise(struct dyn *d, size_t most)
-{
-	for (size_t n = (size_t)sim_below(most); n > 0; n--) {
-		uint8_t b = (uint8_t)sim_below(256);
-
-		dyn_put(d, &b, 1);
-	}
-}
-
-/* Who knows the agents' token, or has seen what one of them said. */
-static void
-hostile_tunnel(struct cl *c, struct dyn *later, size_t *sleeper)
-{
-	size_t i = (size_t)sim_below(sim.nagents);
-	struct slice said = sim_agent_said(sim.agents[i]);
-	const char *end = said.n == 0 ? NULL :
-	    memmem(said.p, said.n, "\r\n\r\n", 4);
-	struct ws_frame f;
-	size_t head;
-
-	put_upgrade(c);
-	if (end != NULL && sim_chance(600)) {
-		said = slice_from(said, (size_t)(end -
-		    (const char *)said.p) + 4);
-		if (ws_decode(&f, said, &head) == E_OK)
-			dyn_put(later, said.p, min_size(said.n, head +
-			    (size_t)f.length));
-		return;
-	}
-	switch (sim_below(4)) {
-	case 0:
-		put_noise(later, 300);
-		break;
-	case 1:
-		put_hello(later, i, true);      /* and never confirms it */
-		break;
-	default:
-		*sleeper = i;
-		put_hello(later, i, false);
-		put_ack(later);
-		put_noise(later, 100);
-	}
-}
-
-static void
-hostile_upload(struct cl *c)
-{
-	struct exch *x = exch_new();
-
-	if (x == NULL)
-		return;
-	x->vanishes = true;
-	x->agent = (unsigned)sim_below(sim.nagents);
-	blame(&x->own, sim_now());
-	x->state = EX_ERROR;
-	x->up_n = 1000;
-	sayf(c, "POST /%u HTTP/1.1\r\nHost: " RIG_MAIN "\r\nCookie: %s\r\n",
-	    x->id, sim.g->cookie);
-	if (sim_chance(500)) {
-		cl_put(c, "Content-Length: 1000\r\n\r\n");
-		sim_fill(&c->out, x->id, true, 0, 500);
-	} else {
-		cl_put(c, "Transfer-Encoding: chunked\r\n\r\nzz\r\n"
-		    "GET / HTTP/1.1\r\n\r\n");
-	}
-}
-
-static void
-hostile_say(struct cl *c, struct dyn *later, size_t *sleeper)
-{
-	*sleeper = AGENTS;
-	switch (sim_below(10)) {
-	case 0:
-		put_noise(&c->out, 20000);
-		cl_put(c, "");
-		break;
-	case 1:
-		cl_put(c, "GET /1 HTTP/1.1\r\nHo");
-		break;
-	case 2:
-		cl_put(c, "POST / HTTP/1.1\r\nHost: " RIG_MAIN "\r\n"
-		    "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n");
-		break;
-	case 3:
-		cl_put(c, "GET / HTTP/1.1\r\nHost: " RIG_MAIN "\r\n");
-		for (int i = 0; i < 2000; i++)
-			cl_put(c, "X-Y: 0123456789012345678901234567\r\n");
-		break;
-	case 4:
-		for (int i = 0; i < 50; i++)
-			cl_put(c, "GET /_adit/health HTTP/1.1\r\nHost: "
-			    RIG_MAIN "\r\n\r\n");
-		c->hold = true;
-		break;
-	case 5:
-		hostile_upload(c);
-		break;
-	default:
-		hostile_tunnel(c, later, sleeper);
-	}
-}
-
-/* Who has the token may have a name that nobody has: only its owner's session
- * keeps one out that claims to have slept. */
-static void
-hostile_goes_on(int i)
-{
-	const struct sim_agent *a = hostile_as[i] == AGENTS ? NULL :
-	    sim.agents[hostile_as[i]];
-
-	if (hostile[i] == NULL || !cl_has(hostile[i], " 101 "))
-		return;
-	if (a == NULL || (sim_agent_served(a) && !sim_agent_hindered(a)))
-		cl_putn(hostile[i], hostile_later[i].p, hostile_later[i].n);
-	hostile_later[i].n = 0;
-}
-
-void
-sim_hostile_turn(void)
-{
-	for (int i = 0; i < HOSTILE; i++) {
-		char ip[32];
-
-		hostile_goes_on(i);
-		if (hostile[i] != NULL && hostile_ms[i] > sim_now())
-			continue;
-		hostile_later[i].n = 0;
-		if (hostile[i] != NULL)
-			cl_close(hostile[i], sim_chance(500));
-		snprintf(ip, sizeof ip, "198.51.100.%d", 50 + i);
-		hostile[i] = cl_new(sim.g, ip, NULL);
-		hostile_ms[i] = sim_now() + sim_below(8000);
-		hostile_say(hostile[i], &hostile_later[i],
-		    &hostile_as[i]);
-	}
 }
