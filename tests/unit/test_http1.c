@@ -151,6 +151,14 @@ reads_requests(void **state)
 	    "GET / 1.1 host=a body=none c-close c-named" },
 	{ "OPTIONS *", "OPTIONS * HTTP/1.1\r\n" H "\r\n",
 	    "OPTIONS * 1.1 host=a body=none keep" },
+	{ "a method of 32 bytes", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1"
+	    "\r\n" H "\r\n", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / 1.1 host=a "
+	    "body=none keep" },
+	{ "names half like framing names", "GET / HTTP/1.1\r\n" H
+	    "Content_Legend: 1\r\nAnother_Length: 1\r\nContent_L: 1\r\n"
+	    "Transfer_Lettings: 1\r\nWhatever_encoding: 1\r\n"
+	    "Another-one_more: 1\r\nTransfer-somewhat: 1\r\n\r\n",
+	    "GET / 1.1 host=a body=none keep" },
 	{ "methods have case", "get / HTTP/1.1\r\n" H "\r\n",
 	    "get / 1.1 host=a body=none keep" },
 	{ "two slashes are a path", "GET //b/c HTTP/1.1\r\n" H "\r\n",

@@ -850,6 +850,47 @@ a_pull_may_end_its_own_stream_or_all(void **state)
 	}
 }
 
+static struct rec *odd_victim;
+
+static enum tunnel_pull
+resetting_pull(void *owner, struct tunnel_stream *s, uint8_t *dst, size_t max,
+    size_t *n, enum reset_code *code)
+{
+	struct side *d = owner;
+	enum tunnel_pull what = pair_ops.pull(owner, s, dst, max, n, code);
+
+	if (odd_victim->used) {
+		d->fate[odd_victim->uid].did_reset = true;
+		tunnel_reset(&odd_victim->s, RESET_CANCELLED);
+		odd_victim->used = false;
+	}
+	return what;
+}
+
+/* Its RESET must not take the room that the pull is filling. */
+static void
+a_pull_may_end_another_stream(void **state)
+{
+	struct pair *w = pair_new(1);
+	struct rec *c;
+
+	UNUSED(state);
+	odd_ops = pair_ops;
+	odd_ops.pull = resetting_pull;
+	w->relay.cfg.ops = &odd_ops;
+	pair_begin(w);
+	pair_quiet(w);
+	c = open_settled(w, 100);
+	odd_victim = open_settled(w, 100);
+	rec_feed(c, SIZE_MAX);
+	pair_quiet(w);
+	tunnel_check(&w->relay.t);
+	assert_int_equal(agents(w, c)->got, 100);
+	assert_true(w->agent.fate[odd_victim->uid].was_reset);
+	assert_int_equal(w->agent.fate[odd_victim->uid].got, 0);
+	pair_free(w);
+}
+
 /* --- go-away ------------------------------------------------------------ */
 
 static void
@@ -1798,6 +1839,7 @@ main(void)
 		cmocka_unit_test(stop_is_answered_with_end),
 		cmocka_unit_test(a_pull_that_fails_resets_the_stream),
 		cmocka_unit_test(a_pull_may_end_its_own_stream_or_all),
+		cmocka_unit_test(a_pull_may_end_another_stream),
 		cmocka_unit_test(
 		    a_relay_that_goes_away_drains_and_closes_with_4000),
 		cmocka_unit_test(

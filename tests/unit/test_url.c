@@ -180,6 +180,8 @@ compares_hosts(void **state)
 	assert_true(slice_eq(label, SL("App--x")));
 	assert_true(url_host_label(SL("x.y.a.b"), SL("a.b"), &label));
 	assert_true(slice_eq(label, SL("x.y")));
+	assert_true(url_host_label(SL("x.a.b"), SL("a.b."), &label));
+	assert_true(slice_eq(label, SL("x")));
 	assert_false(url_host_label(SL("a.b"), SL("a.b"), &label));
 	assert_false(url_host_label(SL("x."), SL(""), &label));
 	assert_false(url_host_label(SL(""), SL("a"), &label));
