@@ -126,7 +126,8 @@ names_the_cookie_that_will_come_back(void **state)
 		{ "a=b", "a" }, { "a=b; Path=/", "a" }, { " a = b", "a" },
 		{ "a", "a" }, { "a; b=c", "a" }, { "", "" }, { "; a=b", "" },
 		{ "=a=b", "a" }, { "= =\ta =b", "a" }, { "=a", "a" },
-		{ " =a=b", "a" }, { "=", "" }, { "__Host-a=b; Secure", "__Host-a" },
+		{ " =a=b", "a" }, { "=", "" },
+		{ "__Host-a=b; Secure", "__Host-a" },
 	};
 
 	(void)state;
