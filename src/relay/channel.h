@@ -47,6 +47,7 @@ enum {
 	CHANNEL_SLOW_MS = 10 * 1000,    /* a message under way, the same: */
 	CHANNEL_SLOW_RATE = 16,         /* bytes in a millisecond, at least */
 	CHANNEL_ROOM_MS = 500,          /* until room is looked for again */
+	CHANNEL_FULL_MS = 10,           /* ... and at a workstation's queue */
 	POST_ROOM_MS = 10 * 1000,       /* for a body's first bytes, for room */
 	POST_MS = 30 * 1000,            /* and then for the rest of it */
 	CHANNEL_READ = 4096,            /* between frames */
@@ -109,7 +110,7 @@ enum channel_role {
 	CH_RETIRED,             /* a newer socket has its id or device */
 };
 
-enum channel_wait { CH_READS, CH_ROOM, CH_ASKS, CH_PAUSES };
+enum channel_wait { CH_READS, CH_ROOM, CH_FULL, CH_ASKS, CH_PAUSES };
 
 struct channel_sock {
 	struct client *c;
@@ -282,8 +283,10 @@ void sock_end(struct channel_sock *s, uint16_t code, struct slice reason);
  * takes nothing more, but its role stays until then: whoever walks through a
  * list of sockets may call this. */
 void sock_doom(struct channel_sock *s);
+/* Has the workstation as much to read as its clients may send? */
+bool sock_full(const struct relay *r, const struct station *st);
 /* Read nothing, and look at the message (CH_ASKS, CH_PAUSES) or the frame
- * (CH_ROOM) again at until_ms, or when sock_resume is called before. */
+ * (CH_ROOM, CH_FULL) again at until_ms, or when sock_resume is called. */
 void sock_pause(struct channel_sock *s, enum channel_wait why,
     uint64_t until_ms);
 /* `a`: the keeper's verdict, or NULL. */

@@ -214,6 +214,11 @@ feed_head(struct channel_sock *s, struct slice in)
 		frame_fail(s, ws_close_code(e));
 		return in.n;
 	}
+	if (s->role == CH_CLIENT && f.opcode < WS_CLOSE &&
+	    sock_full(s->c->r, s->st)) {
+		sock_pause(s, CH_FULL, s->c->r->io->now_ms + CHANNEL_FULL_MS);
+		return 0;
+	}
 	if (f.opcode < WS_CLOSE && !frame_room(s, &f))
 		return 0;
 	if (f.opcode < WS_CLOSE)

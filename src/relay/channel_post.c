@@ -112,6 +112,9 @@ post_call(struct client *c, struct station *st, const struct watch_params *p)
 {
 	if (c->call == CALL_DISCONNECT) {
 		call_disconnect(c, st, p);
+	} else if (sock_full(c->r, st)) {
+		watch_fault(c, 503, SL("send_failed"),
+		    SL("The workstation does not read"));
 	} else if (watch_device(c, st, p) == NULL) {
 		return;
 	} else if (c->call == CALL_COMMAND) {

@@ -92,8 +92,22 @@ sock_doom(struct channel_sock *s)
 	client_mark(s->c);
 }
 
+/* One queue may not have all the messages. */
+static uint32_t
+queue_max(const struct relay *r)
+{
+	return (uint32_t)min_u64(QUEUE_MAX, r->channel->msgs.cap / 2);
+}
+
+/* The other half is for what the relay itself has to say. */
+bool
+sock_full(const struct relay *r, const struct station *st)
+{
+	return st->sock != NULL && st->sock->q.n > queue_max(r) / 2;
+}
+
 /*
- * One queue may not have all the messages. A client's has a bound in bytes; a
+ * A client's has a bound in bytes; a
  * workstation's is as long as there is room for what its clients send, who are
  * not read when there is none.
  */
@@ -102,7 +116,7 @@ queue_full(const struct channel_sock *s, const struct channel_msg *m)
 {
 	const struct relay *r = s->c->r;
 
-	return s->q.n >= QUEUE_MAX || s->q.n >= r->channel->msgs.cap / 2 ||
+	return s->q.n >= queue_max(r) ||
 	    (s->role != CH_STATION && s->q.n > 0 && s->q.bytes + msg_size(m) >
 	    QUEUE_SLACK + r->cfg->channel_message_max);
 }
@@ -291,11 +305,14 @@ sock_read(struct channel_sock *s)
 {
 	struct client *c = s->c;
 	struct relay *r = c->r;
+	const uint64_t *from = &r->channel->count[COUNT_FROM];
+	uint64_t most = *from + queue_max(r) / 4 + 1;
 	size_t done = 0;
 
 	if (!sock_reads(s) || !sock_feed_kept(s))
 		return;
-	while (c->rd && sock_reads(s) && done < TURN_BYTES) {
+	/* Not so many messages that a queue runs over before its turn. */
+	while (c->rd && sock_reads(s) && done < TURN_BYTES && *from < most) {
 		size_t room = s->framed && s->left > CHANNEL_READ ?
 		    (size_t)min_u64(s->left, IO_SCRATCH) : CHANNEL_READ;
 		int64_t n = io_read(r->io, c->fd, r->io->scratch, room);
@@ -453,6 +470,7 @@ sock_timer(struct client *c)
 		room_relieve(c->r, false);
 		sock_resume(s, NULL);
 		break;
+	case CH_FULL:
 	case CH_PAUSES:
 		sock_resume(s, NULL);
 		break;

@@ -212,7 +212,8 @@ talk_ping(struct channel_sock *s)
 	sock_say(s, buf_slice(&b));
 }
 
-/* What a workstation would take for the relay's own word. */
+/* What a workstation would take for the relay's own word, or what we cannot
+ * read: see take_type. */
 static bool
 forged(struct slice type)
 {
@@ -224,7 +225,7 @@ forged(struct slice type)
 		if (slice_eq(type, whole[i]))
 			return true;
 	}
-	return slice_starts(type, SL("workstation.")) ||
+	return type.n == 0 || slice_starts(type, SL("workstation.")) ||
 	    slice_starts(type, SL("connection."));
 }
 
@@ -237,7 +238,7 @@ talk_forged(struct relay *r, struct channel_msg *m)
 
 	v.from += m->from;
 	v.to += m->from;
-	return msg_string(r, m, &v, &b) && forged(buf_slice(&b));
+	return !msg_string(r, m, &v, &b) || forged(buf_slice(&b));
 }
 
 static void
@@ -302,8 +303,8 @@ from_station(struct channel_sock *s, struct slice type)
 	talk_broadcast(s->c->r, s->st, s->m);
 }
 
-/* The message's type; false: it has none that is a string. A long one is none
- * of those that mean something here. */
+/* The message's type; false: it has none that is a string. One that is long, or
+ * no Unicode, is empty here. */
 static bool
 take_type(struct channel_sock *s, struct buf *type)
 {

@@ -814,6 +814,81 @@ command(const char *ip, size_t n, bool before)
 	return begin_post(ip, "command", n, text);
 }
 
+/* More small messages at once than a queue holds end nobody who reads. */
+static void
+a_burst_of_small_messages_is_read_in_turns(void **state)
+{
+	enum { N = 6000 };
+	struct cl *w, *a, *b, *c;
+
+	(void)state;
+	w = begin_station(1 << 20);
+	a = join(C1, "a");
+	b = join(C2, "b");
+	for (int i = 0; i < N; i++) {
+		say(w, "{\"type\":\"down\"}");
+		say(a, "{\"type\":\"up\"}");
+	}
+	for (int i = 0; i < 100; i++)
+		rig_settle(&g);
+	assert_int_equal(count(w, "\"up\""), N);
+	assert_int_equal(count(a, "\"down\""), N);
+	assert_int_equal(count(b, "\"down\""), N);
+	/* Nor do clients end their workstation, which does not read now. */
+	w->hold = true;
+	w->in.n = 0;
+	for (int i = 0; i < N; i++) {
+		say(a, large("up", 1000));
+		say(b, large("up", 100));
+	}
+	pass(12000, w, NULL);
+	c = begin_post(C3, "connect", strlen("{" PARAMS "}"), "{" PARAMS "}");
+	assert_int_equal(cl_take(c, false), 503);
+	assert_true(cl_body_has(c, "\"send_failed\""));
+	assert_false(w->eof || a->eof || b->eof);
+	w->hold = false;
+	w->rd = true;
+	for (int i = 0; i < 400; i++)
+		rig_settle(&g);
+	assert_int_equal(count(w, "\"up\""), 2 * N);
+	rig_close(&g);
+}
+
+/* What a workstation could take for the relay's word does not reach it, be it
+ * longer than any such word or written so that it cannot be read. */
+static void
+nobody_speaks_in_the_relays_name(void **state)
+{
+	static const char *const types[] = { "workstation.registered",
+		"client.disconnected", "\\u0065rror", "", "pong\\ud800",
+		"connection.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+		"workstation.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+	};
+	struct cl *w, *a, *c;
+
+	(void)state;
+	w = begin_station(1 << 20);
+	a = join(C1, "a");
+	w->in.n = 0;
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		char body[400];
+
+		snprintf(body, sizeof body, "{" PARAMS ",\"message\":{\"type\":"
+		    "\"%s\"}}", types[i]);
+		c = begin_post(C2, "command", strlen(body), body);
+		assert_int_equal(cl_take(c, false), 200);
+		snprintf(body, sizeof body, "{\"type\":\"%s\"}", types[i]);
+		say(a, body);
+		rig_settle(&g);
+	}
+	assert_int_equal(count(w, "\"auth\""), count(w, "\"type\""));
+	say(a, "{\"type\":\"mine\"}");
+	rig_settle(&g);
+	assert_true(cl_has(w, "\"mine\"") && !cl_has(a, "error"));
+	rig_close(&g);
+}
+
 /* Who has shown no key may keep others waiting who have shown none, and nobody
  * else; and a body that waits for room is answered in the end. */
 static void
@@ -975,6 +1050,8 @@ main(void)
 		cmocka_unit_test(who_sends_too_much_is_read_to_its_end),
 		cmocka_unit_test(a_long_poll_ends),
 		cmocka_unit_test(queues_give_way),
+		cmocka_unit_test(a_burst_of_small_messages_is_read_in_turns),
+		cmocka_unit_test(nobody_speaks_in_the_relays_name),
 		cmocka_unit_test(strangers_make_way),
 		cmocka_unit_test(devices_have_a_limit),
 		cmocka_unit_test(the_unknown_hold_no_messages),
