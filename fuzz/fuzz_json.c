@@ -67,12 +67,11 @@ rewrite(struct json_out *o, struct json v)
 	struct json name, e;
 	enum err unique = json_unique(v, 32);
 	uint64_t u;
-	int64_t i;
 
 	if (v.kind == JSON_STRING)
 		check_string(v);
-	if (json_u64(v, &u) == E_OK && json_i64(v, &i) == E_OK)
-		MUST((uint64_t)i == u);
+	if (json_u64(v, &u) == E_OK)
+		MUST(v.kind == JSON_NUMBER && ascii_digit(v.raw.p[0]));
 	if (v.kind != JSON_OBJECT && v.kind != JSON_ARRAY) {
 		json_put_raw(o, v.raw);
 		return;

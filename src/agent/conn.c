@@ -77,15 +77,6 @@ conn_arm(struct conn *c)
 		    c->by_ms);
 }
 
-static const char *
-reset_text(enum reset_code code)
-{
-#define X(name, number, text) if (code == RESET_##name) return text;
-	RESET_LIST(X)
-#undef X
-	return "";
-}
-
 void
 conn_fail(struct conn *c, enum reset_code code)
 {
@@ -93,7 +84,8 @@ conn_fail(struct conn *c, enum reset_code code)
 
 	if (!a->down)
 		LOGF(c->g->log, LOG_WARN, "agent", "app does not answer",
-		    log_s("app", a->cfg->name), log_c("why", reset_text(code)));
+		    log_s("app", a->cfg->name),
+		    log_c("why", frame_reset_text(code)));
 	a->down = true;
 	tunnel_reset(&c->s, code);
 	conn_drop(c);

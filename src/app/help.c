@@ -217,7 +217,7 @@ put_rows(struct buf *b, enum conf_role role, bool flags, const char *title)
 	}
 }
 
-void
+static void
 help_put_all(struct buf *b)
 {
 	put_c(b, all_text);

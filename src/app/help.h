@@ -10,9 +10,7 @@ enum { HELP_MAX = 24 * 1024 };
 
 /* Append words, indented, in lines of no more than 78 columns. */
 void help_wrapped(struct buf *b, const char *text);
-/* Append the help of the whole program. */
-void help_put_all(struct buf *b);
-/* Append that of a command. */
+/* Append the help of a command. */
 void help_put(struct buf *b, enum conf_role role);
 /* Write either to standard output. */
 void help_print_all(void);

@@ -120,8 +120,6 @@ bool serve_is_journal(void);
 int serve_account(struct serve *s);
 /* For a command: the relay's data alone, as the account that it belongs to. */
 int serve_account_of_data(struct serve *s);
-/* Open DATA/ROLE; errors are told. */
-int serve_data(struct data *d, struct slice path, struct slice role);
 /* serve_relay.c: listen, make the relay, say where it can be opened. */
 int serve_listen(struct serve *s);
 void serve_close_listens(struct serve *s);

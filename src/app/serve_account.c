@@ -193,7 +193,7 @@ text_of(char *to, size_t cap, struct slice s)
 	return true;
 }
 
-int
+static int
 serve_data(struct data *d, struct slice path, struct slice role)
 {
 	static const struct timespec pause = { .tv_nsec = LOCK_MS * 1000000 };

@@ -235,7 +235,7 @@ takeover_socket(struct serve *s, const struct addr *at, enum listen_kind kind,
 	return -1;
 }
 
-void
+static void
 takeover_close_rest(struct serve *s)
 {
 	for (size_t i = 0; i < s->takeover.n; i++) {

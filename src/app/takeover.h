@@ -122,8 +122,6 @@ int takeover_ask(struct serve *s);
  * there is none. *bound as by net_listen. */
 int takeover_socket(struct serve *s, const struct addr *at,
     enum listen_kind kind, struct addr *bound);
-/* Those that nobody wants. */
-void takeover_close_rest(struct serve *s);
 /* The old one stops writing; open DATA/relay with its lock. */
 int takeover_lock(struct serve *s, struct data *d, struct slice path,
     struct slice role);

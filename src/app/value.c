@@ -82,7 +82,7 @@ value_put_time(struct buf *b, uint64_t ms)
 
 /* ---- addresses and ports ---- */
 
-const char *
+static const char *
 value_port(struct slice s, uint16_t *port)
 {
 	uint64_t v;

@@ -32,7 +32,6 @@ struct value_listen {
 const char *value_listen(struct value_listen *l, struct slice s);
 /* The address alone, as in HOST: fills where and addr but for the port. */
 const char *value_host(struct value_listen *l, struct slice s);
-const char *value_port(struct slice s, uint16_t *port);
 /* "4100-4199", or one port. */
 const char *value_ports(struct slice s, uint16_t *first, uint16_t *last);
 

@@ -217,14 +217,3 @@ addr_loopback(const struct addr *a)
 	return within_text(a, SL("127.0.0.0"), 8) ||
 	    within_text(a, SL("::1"), 128);
 }
-
-bool
-addr_private(const struct addr *a)
-{
-	return addr_loopback(a) || within_text(a, SL("10.0.0.0"), 8) ||
-	    within_text(a, SL("172.16.0.0"), 12) ||
-	    within_text(a, SL("192.168.0.0"), 16) ||
-	    within_text(a, SL("169.254.0.0"), 16) ||
-	    within_text(a, SL("fc00::"), 7) ||
-	    within_text(a, SL("fe80::"), 10);
-}

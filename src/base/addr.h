@@ -38,9 +38,6 @@ bool addr_parse_ip(struct addr *a, struct slice s);
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 /* 127.0.0.0/8 or ::1. */
 bool addr_loopback(const struct addr *a);
-/* Loopback, RFC 1918, RFC 4193 (fc00::/7), link-local (RFC 3927, fe80::/10):
- * what the setting trust_proxy calls private. */
-bool addr_private(const struct addr *a);
 /* a is within net/bits. False for different families. */
 bool addr_within(const struct addr *a, const struct addr *net, unsigned bits);
 

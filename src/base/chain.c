@@ -92,36 +92,6 @@ chain_put(struct chain *c, struct blocks *b, struct slice s)
 	return true;
 }
 
-uint8_t *
-chain_room(struct chain *c, struct blocks *b, size_t *n)
-{
-	if (!chain_grow(c, b))
-		return NULL;
-	*n = BLOCK_BYTES - c->tail_end;
-	return (uint8_t *)pool_at(&b->pool, c->tail) + c->tail_end;
-}
-
-void
-chain_commit(struct chain *c, struct blocks *b, size_t n)
-{
-	assert(n <= BLOCK_BYTES - c->tail_end);
-	c->tail_end += (uint32_t)n;
-	c->n += n;
-	if (c->n == 0) {
-		pool_give(&b->pool, pool_at(&b->pool, c->tail));
-	} else if (n == 0 && c->tail_end == 0) {
-		/* A fresh tail that stayed empty: back to the one before. */
-		uint32_t i = c->head;
-
-		while (b->pool.link[i] != c->tail)
-			i = b->pool.link[i];
-		pool_give(&b->pool, pool_at(&b->pool, c->tail));
-		c->tail = i;
-		c->tail_end = BLOCK_BYTES;
-		b->pool.link[i] = POOL_MAX;
-	}
-}
-
 static size_t
 block_end(const struct chain *c, uint32_t i)
 {

@@ -46,13 +46,6 @@ struct chain {
  * enough blocks: with a sufficient reservation that cannot happen.
  */
 bool chain_put(struct chain *c, struct blocks *b, struct slice s);
-/*
- * Room to write into: at least one byte and at most the tail block's rest.
- * *n is its size. NULL if the pool is empty. What was written is made part of
- * the chain by chain_commit, which must come before any other call on it.
- */
-uint8_t *chain_room(struct chain *c, struct blocks *b, size_t *n);
-void chain_commit(struct chain *c, struct blocks *b, size_t n);
 /* The first contiguous bytes: empty only if the chain is. */
 struct slice chain_front(const struct chain *c, const struct blocks *b);
 /* Up to max slices that together are the chain's first bytes. */

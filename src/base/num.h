@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #define ckd_add(r, a, b) __builtin_add_overflow((a), (b), (r))
-#define ckd_sub(r, a, b) __builtin_sub_overflow((a), (b), (r))
 #define ckd_mul(r, a, b) __builtin_mul_overflow((a), (b), (r))
 
 /* Narrowing where the value is known to fit: an assertion, not a check. */

@@ -122,28 +122,6 @@ slice_take_u16(struct slice *in, uint16_t *v)
 	return true;
 }
 
-static inline bool
-slice_take_u32(struct slice *in, uint32_t *v)
-{
-	struct slice s;
-
-	if (!slice_take(in, 4, &s))
-		return false;
-	*v = get_u32(s.p);
-	return true;
-}
-
-static inline bool
-slice_take_u64(struct slice *in, uint64_t *v)
-{
-	struct slice s;
-
-	if (!slice_take(in, 8, &s))
-		return false;
-	*v = get_u64(s.p);
-	return true;
-}
-
 /* ASCII only, whatever the locale: bytes above 127 have no case. */
 static inline uint8_t
 ascii_lower(uint8_t c)

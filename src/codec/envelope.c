@@ -16,7 +16,7 @@ enum {
 	AT_VALUE, AT_FIRST_VALUE,       /* or `]` */
 	AT_FIRST_NAME,                  /* or `}` */
 	AT_NAME, AT_COLON, AT_AFTER, AT_STRING, AT_ESCAPE, AT_HEX, AT_NUMBER,
-	AT_WORD, AT_END,
+	AT_WORD,
 };
 
 enum { NUM_MINUS, NUM_ZERO, NUM_INT, NUM_DOT, NUM_FRAC, NUM_E, NUM_SIGN,

@@ -33,12 +33,6 @@ type_known(uint8_t type)
 }
 
 const char *
-frame_type_name(uint8_t type)
-{
-	return type_known(type) ? rules[type].name : "?";
-}
-
-const char *
 frame_reset_text(enum reset_code code)
 {
 	switch (code) {
@@ -47,19 +41,6 @@ frame_reset_text(enum reset_code code)
 #undef X
 	case RESET_NONE:
 	case RESET_CODES:
-		break;
-	}
-	return "?";
-}
-
-const char *
-frame_goaway_text(enum goaway_reason reason)
-{
-	switch (reason) {
-#define X(name, code, text) case GOAWAY_##name: return text;
-	GOAWAY_LIST(X)
-#undef X
-	case GOAWAY_REASONS:
 		break;
 	}
 	return "?";

@@ -147,10 +147,7 @@ void frame_put_head(uint8_t head[FRAME_HEAD_BYTES], uint8_t type,
 /* [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FRAME_NAME_MAX, without "--". */
 bool frame_name_valid(struct slice s);
 
-/* "OPEN", "DATA", ...; "?" for a number without a row. For logs and tests. */
-const char *frame_type_name(uint8_t type);
-/* The row's meaning; "?" for none. */
+/* What the code says of a stream, for a log; "?" for none. */
 const char *frame_reset_text(enum reset_code code);
-const char *frame_goaway_text(enum goaway_reason reason);
 
 #endif

@@ -288,8 +288,6 @@ bool http_connection_has(const struct http_head *h, struct slice token);
  * the next parser would read another message.
  */
 bool http_field_is_hop(const struct http_head *h, const struct http_field *f);
-/* A name of the HOP kind. */
-bool http_is_hop_by_hop(struct slice name);
 /* A field that may be in a trailer section: not NT, not Sec-*, Proxy-*,
  * X-Forwarded-*, Access-Control-*, nor any of these spelled with `_`. */
 bool http_may_trail(const struct http_field *f);
@@ -301,8 +299,6 @@ bool http_names_client(struct slice name);
 enum http_name http_name_id(struct slice name);
 /* The name of an id in lower case; empty for HTTP_N_OTHER. */
 struct slice http_name_text(enum http_name id);
-/* HTTP_F_* of an id. */
-unsigned http_name_flags(enum http_name id);
 
 /* token of RFC 9110 5.6.2, not empty. */
 bool http_token_valid(struct slice s);

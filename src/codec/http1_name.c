@@ -114,17 +114,11 @@ http_name_text(enum http_name id)
 	return names[id].text;
 }
 
-unsigned
+static unsigned
 http_name_flags(enum http_name id)
 {
 	assert(id < HTTP_N_COUNT);
 	return names[id].flags;
-}
-
-bool
-http_is_hop_by_hop(struct slice name)
-{
-	return (http_name_flags(http_name_id(name)) & HTTP_F_HOP) != 0;
 }
 
 /* The start of a name in lower case with `-` for `_`, as CGI readers see it.

@@ -11,8 +11,8 @@
  *   surrogates a \u escape of half a pair is grammatical and passes a check
  *              (it goes out as it came in), but such a string has no UTF-8:
  *              json_string refuses it and json_is finds it equal to nothing
- *   numbers    never converted to floating point. json_u64 and json_i64 take
- *              plain integers only: 1.0 and 1e3 are E_JSON_TYPE
+ *   numbers    never converted to floating point. json_u64 takes plain
+ *              integers only: 1.0 and 1e3 are E_JSON_TYPE
  *   duplicates names are compared after unescaping. json_get and json_fields
  *              refuse a wanted name given twice, json_unique any
  *   NUL        \u0000 is a character like others; slices hold it
@@ -134,14 +134,13 @@ bool json_plain(struct json v, struct slice *s);
 bool json_is(struct json v, struct slice s);
 
 /*
- * Integers, exact.
+ * An integer, exact.
  *   E_OK         *n is the value
  *   E_JSON_TYPE  not a number, or one with a fraction or an exponent
- *   E_RANGE      does not fit; for json_u64 also anything with a minus sign
+ *   E_RANGE      does not fit, or has a minus sign
  * On an error *n is untouched.
  */
 enum err json_u64(struct json v, uint64_t *n);
-enum err json_i64(struct json v, int64_t *n);
 
 /* E_JSON_TYPE, and *b untouched, if not true or false. */
 enum err json_bool(struct json v, bool *b);
@@ -154,8 +153,9 @@ enum err json_bool(struct json v, bool *b);
  *
  *     struct json_out o = json_out_on(&buf);
  *     json_object(&o);
- *     json_name(&o, SL("ok"));
- *     json_put_bool(&o, true);
+ *     json_name(&o, SL("count"));
+ *     json_put_u64(&o, 3);
+ *     json_pair_bool(&o, SL("ok"), true);
  *     json_object_end(&o);
  */
 struct json_out {
@@ -172,10 +172,12 @@ json_out_on(struct buf *b)
 	return (struct json_out){ b, 0, 0, false, false };
 }
 
+/* Begin and end: an object of names and values, an array of values. */
 void json_object(struct json_out *o);
 void json_object_end(struct json_out *o);
 void json_array(struct json_out *o);
 void json_array_end(struct json_out *o);
+/* A member's name: its value comes next. */
 void json_name(struct json_out *o, struct slice name);
 /* A name as it is, quotes included, such as the raw of json_next's name. */
 void json_name_raw(struct json_out *o, struct slice raw);
@@ -186,8 +188,6 @@ void json_name_raw(struct json_out *o, struct slice raw);
  */
 void json_put_string(struct json_out *o, struct slice s);
 void json_put_u64(struct json_out *o, uint64_t n);
-void json_put_i64(struct json_out *o, int64_t n);
-void json_put_bool(struct json_out *o, bool b);
 void json_put_null(struct json_out *o);
 /* One valid JSON value as it is, such as a struct json's raw. */
 void json_put_raw(struct json_out *o, struct slice raw);

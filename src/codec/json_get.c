@@ -318,25 +318,6 @@ json_u64(struct json v, uint64_t *n)
 }
 
 enum err
-json_i64(struct json v, int64_t *n)
-{
-	bool minus;
-	uint64_t u;
-
-	if (!is_integer(v))
-		return E_JSON_TYPE;
-	minus = v.raw.p[0] == '-';
-	if (!slice_dec(slice_from(v.raw, minus), (uint64_t)INT64_MAX + minus,
-	    &u))
-		return E_RANGE;
-	if (!minus)
-		*n = (int64_t)u;
-	else
-		*n = u == 0 ? 0 : -(int64_t)(u - 1) - 1;
-	return E_OK;
-}
-
-enum err
 json_bool(struct json v, bool *b)
 {
 	if (v.kind != JSON_BOOL)

@@ -161,21 +161,6 @@ json_put_u64(struct json_out *o, uint64_t n)
 }
 
 void
-json_put_i64(struct json_out *o, int64_t n)
-{
-	before_value(o);
-	if (n < 0)
-		buf_put_u8(o->b, '-');
-	buf_put_dec(o->b, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
-}
-
-void
-json_put_bool(struct json_out *o, bool b)
-{
-	json_put_raw(o, b ? SL("true") : SL("false"));
-}
-
-void
 json_put_null(struct json_out *o)
 {
 	json_put_raw(o, SL("null"));
@@ -207,5 +192,5 @@ void
 json_pair_bool(struct json_out *o, struct slice name, bool b)
 {
 	json_name(o, name);
-	json_put_bool(o, b);
+	json_put_raw(o, b ? SL("true") : SL("false"));
 }

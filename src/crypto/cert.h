@@ -17,7 +17,6 @@ enum {
 	CHAIN_BYTES = 24 * 1024,        /* DER of all of them */
 	PEM_NAME_MAX = 64,
 	PIN_BYTES = 32,
-	PIN_TEXT_MAX = 64,              /* "sha256:" and 44 characters */
 	SELF_CERT_MAX = 2048,           /* PEM of either */
 	SIGNATURE_MAX = 512,            /* RSA-4096 */
 };

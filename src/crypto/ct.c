@@ -44,9 +44,3 @@ secret_wipe(struct secret *s)
 {
 	wipe(s, sizeof *s);
 }
-
-bool
-secret_eq(const struct secret *s, struct slice v)
-{
-	return s->n > 0 && s->n == v.n && ct_eq(s->b, v.p, v.n);
-}

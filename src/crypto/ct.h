@@ -29,13 +29,6 @@ struct secret {
 bool secret_set(struct secret *s, struct slice v);
 void secret_wipe(struct secret *s);
 
-/*
- * secret_eq: the secret is exactly `v`. Lengths are public; the comparison
- * takes a time that depends on them alone. An empty secret equals nothing, so
- * a missing setting never lets an empty guess in.
- */
-bool secret_eq(const struct secret *s, struct slice v);
-
 /* Borrow the bytes, for a key of a MAC. Never for a log. */
 static inline struct slice
 secret_bytes(const struct secret *s)

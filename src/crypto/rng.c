@@ -23,15 +23,6 @@ rng_init(struct rng *r, struct slice seed)
 }
 
 void
-rng_reseed(struct rng *r, struct slice entropy)
-{
-	wipe(r->ahead, sizeof r->ahead);
-	r->n_ahead = 0;
-	if (entropy.n > 0)
-		br_hmac_drbg_update(&r->c, entropy.p, entropy.n);
-}
-
-void
 rng_fill(struct rng *r, void *dst, size_t n)
 {
 	uint8_t *q = dst;
@@ -60,32 +51,6 @@ rng_fill(struct rng *r, void *dst, size_t n)
 		q += part;
 		n -= part;
 	}
-}
-
-uint64_t
-rng_u64(struct rng *r)
-{
-	uint8_t t[8];
-	uint64_t v;
-
-	rng_fill(r, t, sizeof t);
-	v = get_u64(t);
-	wipe(t, sizeof t);
-	return v;
-}
-
-uint64_t
-rng_below(struct rng *r, uint64_t n)
-{
-	uint64_t v, low;
-
-	assert(n > 0);
-	/* The lowest 2^64 mod n values would make some remainders likelier. */
-	low = (0 - n) % n;
-	do {
-		v = rng_u64(r);
-	} while (v < low);
-	return v % n;
 }
 
 bool

@@ -15,8 +15,6 @@
 
 enum {
 	RNG_SEED_MIN        = 32,       /* bytes of entropy at start */
-	RNG_TUNNEL_ID_BYTES = 9,        /* 12 characters */
-	RNG_CODE_BYTES      = 32,       /* 43 characters */
 	RNG_AHEAD_BYTES     = 256,
 };
 
@@ -29,16 +27,8 @@ struct rng {
 /* Start from `seed`, at least RNG_SEED_MIN bytes (an assertion). */
 void rng_init(struct rng *r, struct slice seed);
 
-/* Mix in more entropy; what was made ahead is dropped. */
-void rng_reseed(struct rng *r, struct slice entropy);
-
 /* n random bytes. */
 void rng_fill(struct rng *r, void *dst, size_t n);
-
-uint64_t rng_u64(struct rng *r);
-
-/* A number from 0 to n - 1, each as likely as the others. n > 0. */
-uint64_t rng_below(struct rng *r, uint64_t n);
 
 /*
  * rng_put_id: append an identifier: n_bytes random bytes (at most 64) as
@@ -46,6 +36,7 @@ uint64_t rng_below(struct rng *r, uint64_t n);
  */
 bool rng_put_id(struct rng *r, struct buf *out, size_t n_bytes);
 
+/* No more random bytes from it. */
 void rng_wipe(struct rng *r);
 
 #endif

@@ -409,9 +409,3 @@ tls_closed(struct tls *t)
 {
 	return is_over(t);
 }
-
-int
-tls_error(struct tls *t)
-{
-	return br_ssl_engine_last_error(engine(t));
-}

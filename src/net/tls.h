@@ -157,8 +157,6 @@ bool tls_flush(struct tls *t);
 bool tls_has_plaintext(struct tls *t);
 /* Failed, or closed by either side. */
 bool tls_closed(struct tls *t);
-/* BearSSL's error number, 0 if there is none. */
-int tls_error(struct tls *t);
 /* For people: why the handshake or the connection failed. */
 void tls_tell(struct tls *t, struct buf *b);
 

@@ -13,8 +13,5 @@ void tls_policy_release(struct tls_policy *p);
 
 void tls_verify_init(struct tls_verify *v, const struct tls_trust *trust,
     uint64_t wall_ms, bool names);
-/* Why the chain was refused with this error; false if it was not. */
-bool tls_verify_tell(const struct tls_verify *v, int error, uint64_t wall_ms,
-    struct buf *b);
 
 #endif

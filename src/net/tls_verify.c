@@ -195,7 +195,7 @@ tell_pin(const struct tls_verify *v, struct buf *b)
 	buf_lit(b, ": somebody is in between, or the relay has a new key");
 }
 
-bool
+static bool
 tls_verify_tell(const struct tls_verify *v, int error, uint64_t wall_ms,
     struct buf *b)
 {

@@ -29,7 +29,6 @@
 enum {
 	STATIONS_MAX = 256,             /* tunnel_ids that are kept */
 	STATION_ID_MIN = 12,            /* bytes; NAME_BYTES at most */
-	CHANNEL_KEY_BYTES = 32,         /* of the shared key, at least */
 	AUTH_KEY_MIN = 16,
 	DEVICE_BYTES_MAX = 128,         /* of a device_id, as UTF-8 */
 	FIELD_MAX = 512,                /* of another field */
@@ -340,8 +339,6 @@ void talk_error(struct channel_sock *s, struct slice code,
 struct channel_msg *talk_notice(struct relay *r, struct slice type,
     struct slice id, struct slice device);
 /* To all clients and devices of a station: a message, a notice. */
-void talk_broadcast(struct relay *r, struct station *st,
-    struct channel_msg *m);
 void talk_tell(struct relay *r, struct station *st, struct slice type);
 /* From a device to its workstation, as a message of the device's. */
 bool talk_up(struct relay *r, struct station *st, struct slice device,

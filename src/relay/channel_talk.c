@@ -73,7 +73,7 @@ talk_notice(struct relay *r, struct slice type, struct slice id,
 
 /* ---- to whom ---- */
 
-void
+static void
 talk_broadcast(struct relay *r, struct station *st, struct channel_msg *m)
 {
 	if (m == NULL)

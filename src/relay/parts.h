@@ -168,7 +168,7 @@ enum stop_phase {               /* see stop.c */
 };
 
 enum purpose {                  /* of a question to the keeper */
-	FOR_SESSION = 1, FOR_PASSWORD, FOR_ISSUE, FOR_DEVICE, FOR_NEW_DEVICE,
+	FOR_SESSION = 1, FOR_PASSWORD, FOR_ISSUE, FOR_DEVICE,
 	FOR_TOKEN, FOR_HANDOVER, FOR_REVOKE, FOR_ACCESS, FOR_OP,
 };
 
@@ -265,7 +265,6 @@ enum resp_state {
 	RESP_WS,
 	RESP_ORPHAN,            /* the client is elsewhere; wait for the end */
 	RESP_DEAD,              /* its record is freed by the step */
-	RESP_STATES
 };
 
 struct rstream {

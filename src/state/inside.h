@@ -43,8 +43,6 @@ struct token *token_check(struct turn *t, struct slice text,
     enum token_kind kind, enum err *e);
 /* Whose it is: the name, and the role as of now (ROLE_NONE: nobody's). */
 struct slice session_user(struct keeper *k, uint64_t serial, uint8_t *role);
-struct session_row *session_find(struct keeper *k, const uint8_t *jti);
-bool jti_parse(uint8_t jti[JTI_BYTES], struct slice s);
 uint8_t token_role(const struct token *row);
 
 /* ops.c */

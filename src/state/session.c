@@ -17,7 +17,7 @@
 
 enum { CLAIMS_MAX = 1024, SEEN_S = 60 };
 
-bool
+static bool
 jti_parse(uint8_t jti[JTI_BYTES], struct slice s)
 {
 	struct buf b = buf_of(jti, JTI_BYTES);
@@ -25,7 +25,7 @@ jti_parse(uint8_t jti[JTI_BYTES], struct slice s)
 	return s.n == JTI_CHARS && b64_decode(&b, s, B64_URL_BARE) == E_OK;
 }
 
-struct session_row *
+static struct session_row *
 session_find(struct keeper *k, const uint8_t *jti)
 {
 	for (size_t i = 0; i < SESSIONS_MAX; i++)

@@ -12,7 +12,6 @@ enum {
 	STRENGTH_PASSWORD_MIN = 8,      /* bytes */
 	STRENGTH_TOKEN_MIN = 16,
 	STRENGTH_JWT_MIN = 32,
-	STRENGTH_CHANNEL_MIN = 32,
 	STRENGTH_MAX = 256,             /* SECRET_MAX of crypto/ct.h */
 };
 

@@ -97,7 +97,6 @@ bool send_wants(const struct tunnel *t, uint64_t now_ms);
 void send_park(struct tunnel *t);
 
 /* streams.c. PROTOCOL.md 7. */
-const char *streams_state_name(enum stream_state s);
 /* The one place that changes s->state; the edge must be a legal one. */
 void streams_to(struct tunnel_stream *s, enum stream_state next);
 /* NULL if no stream that is open has that number. */

@@ -15,7 +15,7 @@ static const struct edge edges[] = {
 #undef X
 };
 
-const char *
+static const char *
 streams_state_name(enum stream_state s)
 {
 	static const char *const names[STREAM_STATES] = {

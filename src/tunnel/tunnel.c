@@ -311,12 +311,6 @@ tunnel_reset(struct tunnel_stream *s, enum reset_code code)
 		streams_reset(s, code);
 }
 
-bool
-tunnel_peer_ended(const struct tunnel_stream *s)
-{
-	return s->tunnel == NULL || s->state == STREAM_GOT_END;
-}
-
 uint32_t
 tunnel_window(const struct tunnel_stream *s)
 {

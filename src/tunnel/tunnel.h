@@ -427,8 +427,6 @@ void tunnel_stop(struct tunnel_stream *s);
 /* End both directions now. `reset`/`closed` will not be called; the stream is
  * detached on return, its record is free. OK on a detached stream. */
 void tunnel_reset(struct tunnel_stream *s, enum reset_code code);
-/* The peer has sent END or RESET on s. */
-bool tunnel_peer_ended(const struct tunnel_stream *s);
 /* The most bytes the peer may have under way on s: for reserving. */
 uint32_t tunnel_window(const struct tunnel_stream *s);
 

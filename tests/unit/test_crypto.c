@@ -220,13 +220,7 @@ keeps_and_wipes_secrets(void **state)
 	struct secret s = { 0 };
 
 	(void)state;
-	assert_false(secret_eq(&s, SL("")));
 	assert_true(secret_set(&s, SL("hunter2")));
-	assert_true(secret_eq(&s, SL("hunter2")));
-	assert_false(secret_eq(&s, SL("hunter")));
-	assert_false(secret_eq(&s, SL("hunter22")));
-	assert_false(secret_eq(&s, SL("hunter3")));
-	assert_false(secret_eq(&s, SL("")));
 	assert_true(slice_eq(secret_bytes(&s), SL("hunter2")));
 	assert_true(secret_set(&s, slice_of(big, SECRET_MAX)));
 	assert_false(secret_set(&s, slice_of(big, SECRET_MAX + 1)));
@@ -288,11 +282,6 @@ makes_the_bytes_of_the_standard(void **state)
 		rng_fill(&r, got + i, n);
 	}
 	assert_memory_equal(want, got, 1024);
-	drbg_update(&d, SL("fresh"));
-	rng_reseed(&r, SL("fresh"));
-	drbg_make(&d, want, 1024);
-	rng_fill(&r, got, 1024);
-	assert_memory_equal(want, got, 1024);
 }
 
 static void
@@ -308,9 +297,6 @@ depends_on_the_seed_alone(void **state)
 	rng_fill(&a, big[0], sizeof big[0]);
 	rng_fill(&b, big[1], sizeof big[1]);
 	assert_memory_equal(big[0], big[1], sizeof big[0]);
-	assert_true(rng_u64(&a) == rng_u64(&b));
-	rng_reseed(&b, SL("x"));
-	assert_true(rng_u64(&a) != rng_u64(&b));
 	rng_wipe(&a);
 	for (size_t i = 0; i < sizeof a.ahead; i++)
 		assert_int_equal(a.ahead[i], 0);
@@ -331,24 +317,6 @@ forgets_bytes_that_it_gave_away(void **state)
 }
 
 static void
-draws_each_number_below_n(void **state)
-{
-	uint8_t seed[RNG_SEED_MIN] = { 3 };
-	unsigned count[7] = { 0 };
-	struct rng r;
-
-	(void)state;
-	rng_init(&r, slice_of(seed, sizeof seed));
-	for (int i = 0; i < 7000; i++)
-		count[rng_below(&r, 7)]++;
-	for (int i = 0; i < 7; i++)
-		assert_in_range(count[i], 850, 1150);
-	assert_true(rng_below(&r, 1) == 0);
-	for (int i = 0; i < 100; i++)
-		assert_true(rng_below(&r, (1ull << 63) + 1) <= 1ull << 63);
-}
-
-static void
 makes_identifiers(void **state)
 {
 	uint8_t seed[RNG_SEED_MIN] = { 4 }, area[43], back[32];
@@ -357,10 +325,10 @@ makes_identifiers(void **state)
 
 	(void)state;
 	rng_init(&r, slice_of(seed, sizeof seed));
-	assert_true(rng_put_id(&r, &b, RNG_TUNNEL_ID_BYTES));
+	assert_true(rng_put_id(&r, &b, 9));
 	assert_int_equal(b.n, 12);
 	buf_reset(&b);
-	assert_true(rng_put_id(&r, &b, RNG_CODE_BYTES));
+	assert_true(rng_put_id(&r, &b, 32));
 	assert_int_equal(b.n, 43);
 	assert_int_equal(b64_decode(&bytes, buf_slice(&b), B64_URL_BARE),
 	    E_OK);
@@ -383,7 +351,6 @@ main(void)
 		cmocka_unit_test(makes_the_bytes_of_the_standard),
 		cmocka_unit_test(depends_on_the_seed_alone),
 		cmocka_unit_test(forgets_bytes_that_it_gave_away),
-		cmocka_unit_test(draws_each_number_below_n),
 		cmocka_unit_test(makes_identifiers),
 	};
 

@@ -161,18 +161,18 @@ gives_the_verdicts_of_the_suite(void **state)
 static void
 has_a_policy_where_parsers_differ(void **state)
 {
-	static const struct { const char *file; enum err text, int64, get; }
+	static const struct { const char *file; enum err text, number, get; }
 	rows[] = {
-		{ "number_-9223372036854775808", E_OK, E_OK, 0 },
+		{ "number_-9223372036854775808", E_OK, E_RANGE, 0 },
 		{ "number_-9223372036854775809", E_OK, E_RANGE, 0 },
 		{ "number_1.0", E_OK, E_JSON_TYPE, 0 },
 		{ "number_1.000000000000000005", E_OK, E_JSON_TYPE, 0 },
 		{ "number_1000000000000000", E_OK, E_OK, 0 },
-		{ "number_10000000000000000999", E_OK, E_RANGE, 0 },
+		{ "number_10000000000000000999", E_OK, E_OK, 0 },
 		{ "number_1e-999", E_OK, E_JSON_TYPE, 0 },
 		{ "number_1e6", E_OK, E_JSON_TYPE, 0 },
 		{ "number_9223372036854775807", E_OK, E_OK, 0 },
-		{ "number_9223372036854775808", E_OK, E_RANGE, 0 },
+		{ "number_9223372036854775808", E_OK, E_OK, 0 },
 		{ "object_key_nfc_nfd", E_OK, E_JSON_TYPE, E_OK },
 		{ "object_key_nfd_nfc", E_OK, E_JSON_TYPE, E_OK },
 		{ "object_same_key_different_values", E_OK, E_OK, E_JSON_DUP },
@@ -197,7 +197,7 @@ has_a_policy_where_parsers_differ(void **state)
 		struct json v, name, e;
 		struct json_iter it;
 		struct slice text;
-		int64_t n;
+		uint64_t n;
 		enum err got;
 
 		snprintf(path, sizeof path, SUITE "test_transform/%s.json",
@@ -209,8 +209,8 @@ has_a_policy_where_parsers_differ(void **state)
 			json_iter(&it, v);
 			CHECK(json_next(&it, &name, &e), rows[i].file);
 			got = e.kind == JSON_STRING && v.kind == JSON_ARRAY ?
-			    json_string(e, &b) : json_i64(e, &n);
-			CHECK(got == rows[i].int64, rows[i].file);
+			    json_string(e, &b) : json_u64(e, &n);
+			CHECK(got == rows[i].number, rows[i].file);
 		}
 		if (got != E_JSON_UTF8 && v.kind == JSON_OBJECT) {
 			CHECK(json_unique(v, 8) == rows[i].get, rows[i].file);
@@ -435,39 +435,33 @@ reads_integers_exactly(void **state)
 		const char *text;
 		enum err eu;
 		uint64_t u;
-		enum err ei;
-		int64_t i;
 	} rows[] = {
-		{ "0", E_OK, 0, E_OK, 0 },
-		{ "-0", E_RANGE, 0, E_OK, 0 },
-		{ "17", E_OK, 17, E_OK, 17 },
-		{ "-17", E_RANGE, 0, E_OK, -17 },
-		{ "9007199254740993", E_OK, 9007199254740993u, E_OK,
-		    9007199254740993 },
-		{ "9223372036854775807", E_OK, INT64_MAX, E_OK, INT64_MAX },
-		{ "9223372036854775808", E_OK, 1ull << 63, E_RANGE, 0 },
-		{ "-9223372036854775808", E_RANGE, 0, E_OK, INT64_MIN },
-		{ "-9223372036854775809", E_RANGE, 0, E_RANGE, 0 },
-		{ "18446744073709551615", E_OK, UINT64_MAX, E_RANGE, 0 },
-		{ "18446744073709551616", E_RANGE, 0, E_RANGE, 0 },
-		{ "99999999999999999999999", E_RANGE, 0, E_RANGE, 0 },
-		{ "1.0", E_JSON_TYPE, 0, E_JSON_TYPE, 0 },
-		{ "1e3", E_JSON_TYPE, 0, E_JSON_TYPE, 0 },
-		{ "1E3", E_JSON_TYPE, 0, E_JSON_TYPE, 0 },
-		{ "\"1\"", E_JSON_TYPE, 0, E_JSON_TYPE, 0 },
-		{ "true", E_JSON_TYPE, 0, E_JSON_TYPE, 0 },
+		{ "0", E_OK, 0 },
+		{ "-0", E_RANGE, 0 },
+		{ "17", E_OK, 17 },
+		{ "-17", E_RANGE, 0 },
+		{ "9007199254740993", E_OK, 9007199254740993u },
+		{ "9223372036854775807", E_OK, INT64_MAX },
+		{ "9223372036854775808", E_OK, 1ull << 63 },
+		{ "-9223372036854775808", E_RANGE, 0 },
+		{ "-9223372036854775809", E_RANGE, 0 },
+		{ "18446744073709551615", E_OK, UINT64_MAX },
+		{ "18446744073709551616", E_RANGE, 0 },
+		{ "99999999999999999999999", E_RANGE, 0 },
+		{ "1.0", E_JSON_TYPE, 0 },
+		{ "1e3", E_JSON_TYPE, 0 },
+		{ "1E3", E_JSON_TYPE, 0 },
+		{ "\"1\"", E_JSON_TYPE, 0 },
+		{ "true", E_JSON_TYPE, 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct json v = parsed(rows[i].text);
 		uint64_t u = 0;
-		int64_t n = 0;
 
 		CHECK(json_u64(v, &u) == rows[i].eu, rows[i].text);
 		CHECK(u == rows[i].u, rows[i].text);
-		CHECK(json_i64(v, &n) == rows[i].ei, rows[i].text);
-		CHECK(n == rows[i].i, rows[i].text);
 	}
 }
 
@@ -498,8 +492,7 @@ writes_what_was_said(void **state)
 	json_name(&o, SL("list"));
 	json_array(&o);
 	json_put_u64(&o, UINT64_MAX);
-	json_put_i64(&o, INT64_MIN);
-	json_put_i64(&o, 5);
+	json_put_u64(&o, 5);
 	json_put_null(&o);
 	json_array(&o);
 	json_array_end(&o);
@@ -512,7 +505,7 @@ writes_what_was_said(void **state)
 	json_object_end(&o);
 	assert_true(buf_ok(&b));
 	assert_true(slice_eq(buf_slice(&b), SL("{\"type\":\"hello\",\"list\":["
-	    "18446744073709551615,-9223372036854775808,5,null,[],{},"
+	    "18446744073709551615,5,null,[],{},"
 	    "1.000000000000000005],\"n\":0,\"b\":false}")));
 }
 

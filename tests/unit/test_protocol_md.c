@@ -12,6 +12,7 @@
 
 #include "codec/envelope.h"
 #include "relay/channel.h"
+#include "state/strength.h"
 #include "tunnel/hello.h"
 #include "tunnel/tunnel.h"
 #include "vec.h"
@@ -338,7 +339,7 @@ figures_of_the_channel_are_its_constants(void **state)
 {
 	static const struct { const char *text; double a, b, c; } rows[] = {
 		{ "nest at most %g deep", ENVELOPE_DEPTH, 0, 0 },
-		{ "`api_key` (%g characters", CHANNEL_KEY_BYTES, 0, 0 },
+		{ "`api_key` (%g characters", STRENGTH_JWT_MIN, 0, 0 },
 		{ "`auth_key` (%g or more", AUTH_KEY_MIN, 0, 0 },
 		{ "character; %g bytes of it are kept", NAME_BYTES, 0, 0 },
 		{ "A field has at most %g bytes", FIELD_MAX, 0, 0 },

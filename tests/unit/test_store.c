@@ -47,7 +47,8 @@ a_secret_is_made_once_and_kept(void **state)
 	first = jwt;
 	assert_int_equal(load_jwt(), E_OK);
 	assert_false(made);
-	assert_true(secret_eq(&first.now, secret_bytes(&jwt.now)));
+	assert_true(slice_eq(secret_bytes(&first.now),
+	    secret_bytes(&jwt.now)));
 	assert_int_equal(jwt.before.n, 0);
 	assert_int_equal(disk.writes, 1);
 }
@@ -94,8 +95,10 @@ a_rotated_secret_keeps_the_one_before(void **state)
 	assert_memory_equal(&jwt, &first, sizeof jwt);
 	disk.fail_at = 0;
 	assert_true(store_rotate_jwt(&jwt, &disk_io, &rng, NOW));
-	assert_true(secret_eq(&jwt.before, secret_bytes(&first.now)));
-	assert_false(secret_eq(&jwt.now, secret_bytes(&first.now)));
+	assert_true(slice_eq(secret_bytes(&jwt.before),
+	    secret_bytes(&first.now)));
+	assert_false(slice_eq(secret_bytes(&jwt.now),
+	    secret_bytes(&first.now)));
 	second = jwt;
 	assert_int_equal(load_jwt(), E_OK);
 	assert_memory_equal(&jwt, &second, sizeof jwt);

@@ -505,7 +505,7 @@ pins_are_openssl_s(void **state)
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		char cert[50], file[50];
-		uint8_t pin[PIN_BYTES], area[PIN_TEXT_MAX];
+		uint8_t pin[PIN_BYTES], area[64];
 		struct buf b = BUF_ON(area);
 
 		snprintf(cert, sizeof cert, "%s.pem", names[i]);
