@@ -13,7 +13,7 @@
 #include "base/num.h"
 #include "net/memory.h"
 
-enum { REQUEST_MAX = 2048, FILE_NAME_MAX = 1024 };
+enum { REQUEST_MAX = 2048 };
 
 #define FETCH_HANDLE ((handle)0x70 << 56)
 
@@ -233,7 +233,6 @@ trust_relay(struct fetch *f, struct conf *c)
 	struct slice ca = conf_text(c, C_CA, SL(""));
 	struct tls_trust *t = &f->trust.tls;
 	struct addr ip = { 0 };
-	char file[FILE_NAME_MAX];
 	bool numeric = addr_parse_ip(&ip, f->to.host);
 
 	if (!setup_pins(c, t->pins, &t->npins)) {
@@ -246,11 +245,7 @@ trust_relay(struct fetch *f, struct conf *c)
 	if (numeric)
 		return out_fail(EXIT_USAGE, NULL, f->to.host, "an address "
 		    "cannot be checked against a certificate: give --pin");
-	if (ca.n >= sizeof file)
-		return out_fail(EXIT_USAGE, NULL, ca, "name too long");
-	memcpy(file, ca.p, ca.n);
-	file[ca.n] = '\0';
-	if (trust_load(&f->trust, ca.n > 0 ? file : NULL) == E_OK)
+	if (trust_load(&f->trust, ca) == E_OK)
 		return EXIT_GO_ON;
 	return out_fail(EXIT_USAGE, "certificate authorities", ca,
 	    f->trust.why);

@@ -101,7 +101,7 @@ enum {
 	/* files */                                                     \
 	X(openat, A | K | L) X(unlinkat, A | K) X(linkat, A | K)        \
 	X(renameat, A | K) X(fsync, A | K) X(fcntl, NET | K | L)        \
-	X(fstat, K) X(readv, L)                                         \
+	X(fstat, A | K) X(readv, L)                                         \
 	/* names */                                                     \
 	X(bind, L) X(recvmsg, L) X(sendmsg, R | K | L) X(setitimer, L)  \
 	X(munmap, L) X(mmap, L) X(mprotect, L) X(brk, L)                \
@@ -115,8 +115,8 @@ enum {
 #define CALLS_OWN(X) X(newfstatat, K)
 #elif defined(__arm__)
 #define CALLS_OWN(X) X(poll, ALL) X(open, K | L) X(fork, S)             \
-	X(fcntl64, NET | K | L) X(fstat64, K) X(stat64, K)              \
-	X(fstatat64, K) X(statx, K) X(mmap2, L) X(_llseek, L)           \
+	X(fcntl64, NET | K | L) X(fstat64, A | K) X(stat64, K)          \
+	X(fstatat64, A | K) X(statx, A | K) X(mmap2, L) X(_llseek, L)   \
 	X(clock_gettime64, ALL) X(timerfd_settime64, NET)               \
 	X(clock_nanosleep_time64, S) X(ppoll_time64, ALL) X(recv, ALL)  \
 	X(send, ALL) X(sigreturn, ALL)
@@ -300,13 +300,17 @@ allow_path(int rules, const struct sandbox_path *p, uint64_t known)
 		rule.allow |= (uint64_t)(LL_WRITE_FILE | LL_REMOVE_FILE |
 		    LL_MAKE_REG | LL_MAKE_SOCK | LL_FS_TRUNCATE) & known;
 	if (p->fd < 0)
-		rule.fd = open(p->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		rule.fd = open(p->path, O_PATH | O_CLOEXEC);
 	if (rule.fd < 0)
 		return true;            /* not there: not allowed */
 	done = syscall(SYS_landlock_add_rule, rules, LL_RULE_PATH, &rule,
 	    0) == 0;
-	if (p->fd < 0)
-		(void)close(rule.fd);
+	if (p->fd >= 0)
+		return done;
+	rule.allow = LL_READ_FILE;      /* a file has no other of these */
+	done = done || syscall(SYS_landlock_add_rule, rules, LL_RULE_PATH,
+	    &rule, 0) == 0;
+	(void)close(rule.fd);
 	return done;
 }
 

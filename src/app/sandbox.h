@@ -37,7 +37,7 @@ struct sandbox {
 	 * no other; -1: on none. For names they may be on any. */
 	int pass_fd;
 	size_t npaths, nports;
-	struct sandbox_path {           /* all below it */
+	struct sandbox_path {           /* all below it, or this file */
 		const char *path;       /* for people, or to open if fd < 0 */
 		int fd;
 		bool write;

@@ -354,6 +354,7 @@ serve_world(struct serve *s)
 	s->loop.io.ops = &s->relay_ops;
 	s->agent_ops = kernel_ops;
 	s->agent_ops.save = agent_save;
+	s->agent_ops.tls = serve_tls_dial;
 	if (s->kernel.cfg.fds_max < cfg.fds_max)
 		LOGF(&s->log, LOG_WARN, "app", "the system allows fewer open "
 		    "files than the limits want (ulimit -n)",

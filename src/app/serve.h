@@ -162,6 +162,8 @@ void serve_agent_hello(struct serve *s);
  * serve_settings, so that --check looks at them too. */
 int serve_certs(struct serve *s);
 int serve_trust(struct serve *s);
+/* The agent's io_ops.tls: reads what it trusts again if that has changed. */
+bool serve_tls_dial(void *ctx, int fd, struct slice host);
 /* An agent of this process trusts the relay's own key. */
 void serve_pin_self(struct serve *s);
 void serve_tls_hello(struct serve *s);

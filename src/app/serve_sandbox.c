@@ -21,51 +21,9 @@ sandbox_of(const struct serve *s, unsigned roles)
 		.pass_fd = -1 };
 }
 
-/* ---- the process that reads the network ------------------------ */
+/* ---- files ------------------------ */
 
-static void
-net_sandbox(const struct serve *s, struct sandbox *b)
-{
-	const struct agent_cfg *cfg = &s->as.cfg;
-
-	*b = sandbox_of(s, (s->has_relay ? SANDBOX_RELAY : 0u) |
-	    (s->has_agent ? SANDBOX_AGENT : 0u));
-	if (!s->has_agent) {
-		b->pass_fd = s->takeover.number;
-		return;
-	}
-	sandbox_add_path(b, "DATA/agent-NAME", s->agent_data.dir, true);
-	sandbox_add_port(b, cfg->proxy_host.n > 0 ? cfg->proxy_port :
-	    cfg->relay_port);
-	for (size_t i = 0; i < cfg->napps; i++) {
-		if (cfg->apps[i].path.n > 0)
-			b->unix_sockets = true;
-		else
-			sandbox_add_port(b, cfg->apps[i].port);
-	}
-}
-
-int
-serve_sandbox(struct serve *s)
-{
-	struct sandbox b;
-	const char *why;
-
-	serve_notify_open(s);
-	net_sandbox(s, &b);
-	why = sandbox_enter(&b);
-	if (why != NULL)
-		return out_fail(EXIT_USAGE, NULL, SL("the sandbox"), why);
-	if (s->sandbox.mode != SANDBOX_ON)
-		LOGF(&s->log, LOG_WARN, "app", s->sandbox.mode ==
-		    SANDBOX_OFF ? "no sandbox: this process may do all that "
-		    "its account may" : "the sandbox has no Landlock");
-	return EXIT_GO_ON;
-}
-
-/* ---- the keeper ------------------------ */
-
-/* The folder of a file, and the one of what its link leads to. */
+/* The folder of a file, whose path is cut there. */
 static void
 add_folder(struct serve *s, struct sandbox *b, char *path)
 {
@@ -110,6 +68,59 @@ path_behind(const char *file, char *area, size_t cap)
 	return area;
 }
 
+/* ---- the process that reads the network ------------------------ */
+
+static void
+net_sandbox(struct serve *s, struct sandbox *b)
+{
+	const struct agent_cfg *cfg = &s->as.cfg;
+	const char *ca = s->trust.file;
+	char real[PATH_MAX];
+
+	*b = sandbox_of(s, (s->has_relay ? SANDBOX_RELAY : 0u) |
+	    (s->has_agent ? SANDBOX_AGENT : 0u));
+	if (!s->has_agent) {
+		b->pass_fd = s->takeover.number;
+		return;
+	}
+	sandbox_add_path(b, "DATA/agent-NAME", s->agent_data.dir, true);
+	sandbox_add_port(b, cfg->proxy_host.n > 0 ? cfg->proxy_port :
+	    cfg->relay_port);
+	/* The system replaces its own by another file; a folder that a person
+	 * chose may have more in it than this file. */
+	if (s->trust.is_usual)
+		add_folder(s, b, path_behind(ca, real, sizeof real));
+	else if (ca[0] != '\0')
+		sandbox_add_path(b, ca, -1, false);
+	for (size_t i = 0; i < cfg->napps; i++) {
+		if (cfg->apps[i].path.n > 0)
+			b->unix_sockets = true;
+		else
+			sandbox_add_port(b, cfg->apps[i].port);
+	}
+}
+
+int
+serve_sandbox(struct serve *s)
+{
+	struct sandbox b;
+	const char *why;
+
+	serve_notify_open(s);
+	net_sandbox(s, &b);
+	why = sandbox_enter(&b);
+	if (why != NULL)
+		return out_fail(EXIT_USAGE, NULL, SL("the sandbox"), why);
+	if (s->sandbox.mode != SANDBOX_ON)
+		LOGF(&s->log, LOG_WARN, "app", s->sandbox.mode ==
+		    SANDBOX_OFF ? "no sandbox: this process may do all that "
+		    "its account may" : "the sandbox has no Landlock");
+	return EXIT_GO_ON;
+}
+
+/* ---- the keeper ------------------------ */
+
+/* The folder of a file, and the one of what its link leads to. */
 static void
 add_folders(struct serve *s, struct sandbox *b, const char *file)
 {

@@ -7,8 +7,6 @@
 #include "app/out.h"
 #include "base/num.h"
 
-enum { PATH_BYTES = 1024 };
-
 int
 serve_certs(struct serve *s)
 {
@@ -28,8 +26,6 @@ serve_certs(struct serve *s)
 int
 serve_trust(struct serve *s)
 {
-	char path[PATH_BYTES];
-	bool named = s->as.ca.n > 0;
 	struct slice file = s->as.ca;
 
 	if (s->as.npins > 0) {
@@ -37,20 +33,35 @@ serve_trust(struct serve *s)
 		memcpy(s->trust.tls.pins, s->as.pins, sizeof s->as.pins);
 		return EXIT_GO_ON;
 	}
-	if (file.n >= sizeof path)
-		return out_fail(EXIT_USAGE, NULL, file, "name too long");
-	memcpy(path, file.p, file.n);
-	path[file.n] = '\0';
-	if (trust_load(&s->trust, named ? path : NULL) == E_OK) {
-		s->trust.file = NULL;   /* `path` ends here */
+	if (trust_load(&s->trust, file) == E_OK)
 		return EXIT_GO_ON;
-	}
-	if (named)
+	if (file.n > 0)
 		return out_fail(EXIT_USAGE, NULL, file, s->trust.why);
 	return out_fail(EXIT_USAGE, "certificate authorities", SL(""),
 	    "none found at the usual places; install the package "
 	    "ca-certificates, name a file with --ca, or give the relay's "
 	    "--pin");
+}
+
+bool
+serve_tls_dial(void *ctx, int fd, struct slice host)
+{
+	struct kernel *k = ctx;
+	struct serve *s = k->cfg.ask_ctx;
+	struct trust *t = &s->trust;
+
+	if (t->tls.npins > 0 || !trust_look(t))
+		return kernel_ops.tls(ctx, fd, host);
+	if (t->why == NULL)
+		LOGF(&s->log, LOG_INFO, "tls", "certificate authorities read "
+		    "again", log_c("file", t->file),
+		    log_u("n", t->tls.nanchors));
+	else
+		LOGF(&s->log, LOG_WARN, "tls", "the certificate authorities "
+		    "have changed and cannot be read; those of the start "
+		    "stay in use until the next", log_c("file", t->file),
+		    log_c("why", t->why));
+	return kernel_ops.tls(ctx, fd, host);
 }
 
 void

@@ -96,24 +96,29 @@ set_path(char path[CERTS_PATH_MAX], struct slice s)
 	return true;
 }
 
+void
+certs_stamp_set(struct certs_stamp *out, const struct stat *st)
+{
+	out->dev = st->st_dev;
+	out->ino = st->st_ino;
+	out->size = st->st_size;
+#ifdef __APPLE__
+	out->modified = st->st_mtimespec;
+	out->changed = st->st_ctimespec;
+#else
+	out->modified = st->st_mtim;
+	out->changed = st->st_ctim;
+#endif
+}
+
 static void
 stamp(const char *path, struct certs_stamp *out)
 {
 	struct stat st;
 
 	memset(out, 0, sizeof *out);
-	if (stat(path, &st) != 0)
-		return;
-	out->dev = st.st_dev;
-	out->ino = st.st_ino;
-	out->size = st.st_size;
-#ifdef __APPLE__
-	out->modified = st.st_mtimespec;
-	out->changed = st.st_ctimespec;
-#else
-	out->modified = st.st_mtim;
-	out->changed = st.st_ctim;
-#endif
+	if (stat(path, &st) == 0)
+		certs_stamp_set(out, &st);
 }
 
 static bool
@@ -122,8 +127,8 @@ same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool
-same_stamp(const struct certs_stamp *a, const struct certs_stamp *b)
+bool
+certs_stamp_same(const struct certs_stamp *a, const struct certs_stamp *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	    same_time(&a->modified, &b->modified) &&
@@ -330,8 +335,8 @@ changed(const struct certs_pair *p)
 
 	stamp(p->cert, &cert);
 	stamp(p->key, &key);
-	return p->later || !same_stamp(&cert, &p->cert_stamp) ||
-	    !same_stamp(&key, &p->key_stamp);
+	return p->later || !certs_stamp_same(&cert, &p->cert_stamp) ||
+	    !certs_stamp_same(&key, &p->key_stamp);
 }
 
 bool

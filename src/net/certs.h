@@ -61,6 +61,11 @@ struct certs_fault {
 	const char *why;                /* a static text */
 };
 
+/* The stamp of a file; and are two the same? */
+void certs_stamp_set(struct certs_stamp *out, const struct stat *st);
+bool certs_stamp_same(const struct certs_stamp *a,
+    const struct certs_stamp *b);
+
 void certs_init(struct certs *c);
 /*
  * Add a pair from these files (one may hold both) and test that they belong

@@ -1,7 +1,8 @@
 /*
  * Trust anchors. Of each certificate only the subject's name, the key and
- * whether it is a CA are kept, as BearSSL wants them. The bundle is mapped, not
- * read: it is larger than any buffer of ours and needed once.
+ * whether it is a CA are kept, as BearSSL wants them. The file is read as a
+ * whole, into space whose pages are given back, and by nothing but openat,
+ * fstat and read: the sandbox stands when it is read again.
  */
 #include "net/trust.h"
 
@@ -13,17 +14,18 @@
 
 #include "base/buf.h"
 
-static const char *const usual[] = {
-	"/etc/ssl/certs/ca-certificates.crt",   /* Debian, Ubuntu, Arch, Nix */
-	"/etc/pki/tls/certs/ca-bundle.crt",     /* Fedora, RHEL */
-	"/etc/ssl/ca-bundle.pem",               /* SUSE */
-	"/etc/ssl/cert.pem",                    /* Alpine, the BSDs, macOS */
-	"/usr/local/share/certs/ca-root-nss.crt",       /* FreeBSD */
+static const struct slice usual[] = {
+	/* Debian, Ubuntu, Arch, Nix */
+	SL_INIT("/etc/ssl/certs/ca-certificates.crt"),
+	SL_INIT("/etc/pki/tls/certs/ca-bundle.crt"),    /* Fedora, RHEL */
+	SL_INIT("/etc/ssl/ca-bundle.pem"),              /* SUSE */
+	SL_INIT("/etc/ssl/cert.pem"),   /* Alpine, the BSDs, macOS */
+	SL_INIT("/usr/local/share/certs/ca-root-nss.crt"),      /* FreeBSD */
 };
 
 /* Keep these bytes. NULL if there is no room. */
 static uint8_t *
-keep(struct trust *t, const void *p, size_t n)
+keep(struct trust_place *t, const void *p, size_t n)
 {
 	uint8_t *to = t->data + t->used;
 
@@ -41,7 +43,7 @@ put_name(void *ctx, const void *p, size_t n)
 }
 
 static bool
-keep_key(struct trust *t, br_x509_pkey *to, const br_x509_pkey *from)
+keep_key(struct trust_place *t, br_x509_pkey *to, const br_x509_pkey *from)
 {
 	to->key_type = from->key_type;
 	if (from->key_type == BR_KEYTYPE_RSA) {
@@ -56,35 +58,33 @@ keep_key(struct trust *t, br_x509_pkey *to, const br_x509_pkey *from)
 }
 
 static enum err
-add_anchor(struct trust *t, struct slice der)
+add_anchor(struct trust_place *t, struct slice der)
 {
-	br_x509_trust_anchor *a = &t->anchors[t->tls.nanchors];
+	br_x509_trust_anchor *a = &t->anchors[t->n];
 	br_x509_decoder_context dc;
 	uint8_t area[4096];
 	struct buf name = BUF_ON(area);
 	const br_x509_pkey *key;
 
-	if (t->tls.nanchors == TRUST_ANCHORS_MAX)
+	if (t->n == TRUST_ANCHORS_MAX)
 		return E_FULL;
 	br_x509_decoder_init(&dc, put_name, &name);
 	br_x509_decoder_push(&dc, der.p, der.n);
 	key = br_x509_decoder_get_pkey(&dc);
-	if (key == NULL || !buf_ok(&name)) {
-		t->skipped++;
-		return E_OK;
-	}
+	if (key == NULL || !buf_ok(&name))
+		return E_OK;    /* of a kind that BearSSL cannot use */
 	*a = (br_x509_trust_anchor){
 		.flags = br_x509_decoder_isCA(&dc) ? BR_X509_TA_CA : 0 };
 	a->dn.data = keep(t, name.p, name.n);
 	a->dn.len = name.n;
 	if (a->dn.data == NULL || !keep_key(t, &a->pkey, key))
 		return E_FULL;
-	t->tls.nanchors++;
+	t->n++;
 	return E_OK;
 }
 
 static enum err
-read_bundle(struct trust *t, struct slice text)
+read_bundle(struct trust *t, struct trust_place *p, struct slice text)
 {
 	uint8_t area[PEM_NAME_MAX];
 	struct buf name = BUF_ON(area), der = BUF_ON(t->cert);
@@ -93,7 +93,7 @@ read_bundle(struct trust *t, struct slice text)
 	while ((e = pem_next(&text, &name, &der)) == E_OK) {
 		if (slice_eq(buf_slice(&name), SL("CERTIFICATE")) ||
 		    slice_eq(buf_slice(&name), SL("TRUSTED CERTIFICATE")))
-			e = add_anchor(t, buf_slice(&der));
+			e = add_anchor(p, buf_slice(&der));
 		if (e != E_OK)
 			return e;
 		buf_reset(&der);
@@ -101,54 +101,121 @@ read_bundle(struct trust *t, struct slice text)
 	return e == E_EOF ? E_OK : e;
 }
 
-static enum err
-map_and_read(struct trust *t, int fd)
+/* What reading has made resident is the system's again. */
+static void
+give_back(struct trust *t)
 {
-	struct stat st;
-	void *p;
-	enum err e;
+#ifdef MADV_DONTNEED
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)t->text + page - 1) & -page;
+	uintptr_t to = (uintptr_t)(t->text + sizeof t->text) & -page;
 
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return E_IO;
-	if (st.st_size == 0)
-		return E_OK;
-	if (st.st_size > TRUST_FILE_MAX)
-		return E_FULL;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (p == MAP_FAILED)
-		return E_IO;
-	e = read_bundle(t, slice_of(p, (size_t)st.st_size));
-	(void)munmap(p, (size_t)st.st_size);
-	return e;
+	(void)madvise((void *)from, to - from, MADV_DONTNEED);
+#else
+	(void)t;
+#endif
+}
+
+/* The whole file, into the place that is not in use; then that is. */
+static enum err
+read_file(struct trust *t, int fd)
+{
+	struct trust_place *p = &t->places[1 - t->live];
+	enum err e = E_FULL;
+	size_t n = 0;
+
+	p->used = p->n = 0;
+	while (n < sizeof t->text) {
+		ssize_t r = read(fd, t->text + n, sizeof t->text - n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0) {
+			e = r < 0 ? E_IO : E_OK;
+			break;
+		}
+		n += (size_t)r;
+	}
+	if (e == E_OK)
+		e = read_bundle(t, p, slice_of(t->text, n));
+	give_back(t);
+	if (e == E_OK && p->n == 0)
+		e = E_SYNTAX;
+	t->why = e == E_OK ? NULL :
+	    e == E_SYNTAX ? "no certificate in it, or damaged PEM" :
+	    e == E_FULL ? "too large" : "cannot be read";
+	if (e != E_OK)
+		return e;
+	t->live = 1 - t->live;
+	t->tls.anchors = p->anchors;
+	t->tls.nanchors = p->n;
+	return E_OK;
+}
+
+/* Open it. True if this is not the file that was looked at last. */
+static bool
+look(struct trust *t, int *fd)
+{
+	struct certs_stamp before = t->stamp;
+	struct stat st;
+
+	memset(&t->stamp, 0, sizeof t->stamp);
+	/* openat(2): the sandbox has no other. */
+	*fd = openat(AT_FDCWD, t->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+	    O_NOCTTY);
+	if (*fd >= 0 && fstat(*fd, &st) == 0)
+		certs_stamp_set(&t->stamp, &st);
+	return !certs_stamp_same(&t->stamp, &before);
+}
+
+static void
+name_file(struct trust *t, struct slice file)
+{
+	memcpy(t->file, file.p, file.n);
+	t->file[file.n] = '\0';
 }
 
 enum err
-trust_load(struct trust *t, const char *file)
+trust_load(struct trust *t, struct slice file)
 {
 	enum err e;
 	int fd = -1;
 
-	memset(&t->tls, 0, sizeof t->tls);
-	t->used = t->skipped = 0;
-	t->file = file;
-	if (file != NULL)
-		fd = open(file, O_RDONLY | O_CLOEXEC);
-	for (size_t i = 0; file == NULL && fd < 0 &&
-	    i < sizeof usual / sizeof usual[0]; i++) {
-		t->file = usual[i];
-		fd = open(usual[i], O_RDONLY | O_CLOEXEC);
+	t->why = "name too long";
+	if (file.n >= sizeof t->file)
+		return E_EOF;
+	name_file(t, file);
+	if (file.n > 0)
+		(void)look(t, &fd);
+	t->is_usual = file.n == 0;
+	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+		if (file.n == 0 && fd < 0) {
+			name_file(t, usual[i]);
+			(void)look(t, &fd);
+		}
+		t->is_usual = t->is_usual || slice_eq(file, usual[i]);
 	}
 	if (fd < 0) {
-		t->why = file != NULL ? strerror(errno) :
+		t->why = file.n > 0 ? strerror(errno) :
 		    "no bundle of certificate authorities at the usual places";
 		return E_EOF;
 	}
-	e = map_and_read(t, fd);
+	e = read_file(t, fd);
 	(void)close(fd);
-	if (e == E_OK && t->tls.nanchors == 0)
-		e = E_SYNTAX;
-	t->tls.anchors = t->anchors;
-	t->why = e == E_SYNTAX ? "no certificate in it, or damaged PEM" :
-	    e == E_FULL ? "too large" : "cannot be read";
 	return e;
+}
+
+bool
+trust_look(struct trust *t)
+{
+	int fd;
+	bool is_new = look(t, &fd);
+
+	if (is_new && fd < 0)
+		t->why = strerror(errno);
+	else if (is_new)
+		(void)read_file(t, fd);
+	if (fd >= 0)
+		(void)close(fd);
+	return is_new;
 }

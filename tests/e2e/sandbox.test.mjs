@@ -389,6 +389,10 @@ describe('--print-policy', { skip: needsRelay }, () => {
 		    { RELAY_URL: 'http://127.0.0.1:4000', RELAY_PASSWORD: '', JWT_SECRET: '' });
 		assert.match(relay, /^reads the network:\n.*\n  files: none\n  connects to TCP ports: none$/m);
 		assert.match(agent, /connects to TCP ports: 4000 3000 81$/m);
+		assert.match(agent, /^ {2}files: write DATA\/agent-NAME$/m);
+		const file = join(ROOT, 'tests/vectors/tls/ca.pem');
+		const trusting = await policy(['agent', '--ca', file], { RELAY_URL: 'https://localhost', RELAY_PASSWORD: '', JWT_SECRET: '' });
+		assert.ok(trusting.includes(`\n  files: write DATA/agent-NAME read ${file}\n`), trusting);
 		for (const name of ['execve', 'fork', 'clone', 'ptrace', 'kill', 'open', 'openat', 'socket', 'connect', 'bind', 'mmap', 'mprotect'])
 			assert.ok(!calls(relay, 'reads the network').includes(name), name);
 		if (process.arch !== 'x64')

@@ -3,12 +3,12 @@
 // through a proxy. Nobody here wrote those.
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ADIT, cleanEnv, freePorts, newSecrets, onExit, run, shutDown, start, startAgent, startRelay, stopCleanly, tempDir, within } from './harness.mjs';
+import { ADIT, cleanEnv, freePorts, newSecrets, onExit, restartRelay, run, shutDown, start, startAgent, startRelay, stopCleanly, tempDir, within } from './harness.mjs';
 import { newPki } from './pki.mjs';
 
 let pki;
@@ -239,6 +239,35 @@ describe('our agent', () => {
 			assert.equal(await openApp(relay), 'app /page https');
 			await stopCleanly(one);
 		}
+		await stopCleanly(relay);
+	});
+
+	it('reads its authorities again when they have changed', async () => {
+		const other = await newPki();
+		const next = await other.sign('next');
+		const ca = join(tempDir('roots'), 'roots.pem');
+		chmodSync(dirname(ca), 0o755);
+		copyFileSync(pki.ca, ca);
+		const files = (pair) => ['--root', 'web', '--tls-cert', pair.cert, '--tls-key', pair.key];
+		let relay = await secureRelay();
+		const one = await agent(relay, relay.origin, ['--ca', ca]);
+		// In place, which the sandbox lets it read.
+		await stopCleanly(relay);
+		let from = one.proc.lines.length;
+		writeFileSync(ca, readFileSync(pki.ca, 'utf8') + readFileSync(other.ca, 'utf8'));
+		relay = await restartRelay(relay, { args: files(next) });
+		await one.proc.waitFor(/certificate authorities read again.* n=2/, 'both of them', from);
+		await one.proc.waitFor(/agent: accepted/, 'the relay of the new one', from);
+		assert.equal(await openApp(relay, `https://localhost:${relay.port}`, other.ca), 'app /page https');
+		// Another file, which it does not.
+		await stopCleanly(relay);
+		from = one.proc.lines.length;
+		copyFileSync(pki.ca, `${ca}.new`);
+		renameSync(`${ca}.new`, ca);
+		relay = await restartRelay(relay, { args: files(next) });
+		await one.proc.waitFor(/authorities have changed and cannot be read.*Permission denied/, 'why not', from);
+		await one.proc.waitFor(/agent: accepted/, 'the relay once more', from);
+		await stopCleanly(one);
 		await stopCleanly(relay);
 	});
 

@@ -57,7 +57,7 @@ setup(void **state)
 {
 	(void)state;
 	certs_init(&certs);
-	assert_int_equal(trust_load(&trust, VEC "ca.pem"), E_OK);
+	assert_int_equal(trust_load(&trust, SL(VEC "ca.pem")), E_OK);
 	assert_int_equal(trust.tls.nanchors, 1);
 	for (size_t i = 0; i < sizeof sent; i++)
 		sent[i] = (uint8_t)(i * 7 + i / 251);
@@ -663,10 +663,80 @@ the_system_s_bundle_is_read(void **state)
 	(void)state;
 	if (access("/etc/ssl/certs/ca-certificates.crt", R_OK) != 0)
 		skip();
-	assert_int_equal(trust_load(&t, NULL), E_OK);
-	assert_true(t.tls.nanchors > 100);
-	assert_int_equal(trust_load(&t, VEC "none"), E_EOF);
-	assert_int_equal(trust_load(&t, VEC "ec256.key"), E_SYNTAX);
+	assert_int_equal(trust_load(&t, SL("")), E_OK);
+	assert_true(t.tls.nanchors > 100 && t.is_usual);
+	assert_int_equal(trust_load(&t, lit(t.file)), E_OK);
+	assert_true(t.tls.nanchors > 100 && t.is_usual);
+	assert_int_equal(trust_load(&t, SL(VEC "none")), E_EOF);
+	assert_int_equal(trust_load(&t, SL(VEC "ec256.key")), E_SYNTAX);
+	assert_false(t.is_usual);
+}
+
+static int
+lowest_fd(void)
+{
+	int fd = dup(0);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+static void
+roots_that_change_are_read_again(void **state)
+{
+	char dir[] = "/tmp/adit-tls-XXXXXX", file[100], next[100];
+	const br_x509_trust_anchor *before;
+	int fd = lowest_fd();
+	struct tls_pair *p;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof file, "%s/ca", dir);
+	snprintf(next, sizeof next, "%s/next", dir);
+	copy_to("ca.pem", file);
+	assert_int_equal(trust_load(&trust, lit(file)), E_OK);
+	assert_false(trust_look(&trust));
+	serve("ec256.chain", "ec256.key");
+	p = pair_new(0, &certs.server, &trust.tls, SL("relay.test"),
+	    MAY_2026);
+	/* Another root takes its place, as a package's update does it. */
+	copy_to("alien.pem", next);
+	assert_int_equal(rename(next, file), 0);
+	before = trust.tls.anchors;
+	assert_true(trust_look(&trust) && trust.why == NULL);
+	assert_true(trust.tls.nanchors == 1 && trust.tls.anchors != before);
+	assert_false(trust_look(&trust));
+	/* Who began before ends with the old one, who begins now has this. */
+	assert_true(pair_shake(p));
+	pair_free(p);
+	p = pair_new(0, &certs.server, &trust.tls, SL("relay.test"),
+	    MAY_2026);
+	assert_false(pair_shake(p));
+	pair_free(p);
+	/* Half, none, gone: each is told once, and changes nothing. */
+	before = trust.tls.anchors;
+	for (int i = 0; i < 3; i++) {
+		if (i == 0)
+			assert_int_equal(truncate(file, 300), 0);
+		else if (i == 1)
+			copy_to("ec256.pin", file);
+		else
+			unlink(file);
+		assert_true(trust_look(&trust) && trust.why != NULL);
+		assert_false(trust_look(&trust));
+		assert_true(trust.tls.nanchors == 1 &&
+		    trust.tls.anchors == before);
+	}
+	copy_to("ca.pem", file);
+	assert_true(trust_look(&trust) && trust.why == NULL);
+	p = pair_new(0, &certs.server, &trust.tls, SL("relay.test"),
+	    MAY_2026);
+	assert_true(pair_shake(p));
+	pair_free(p);
+	assert_int_equal(lowest_fd(), fd);
+	unlink(file);
+	rmdir(dir);
 }
 
 /* ---- DER and what we make of it ---- */
@@ -805,6 +875,7 @@ main(void)
 		T(chooses_what_the_client_can_verify),
 		T(a_bad_pair_leaves_the_old_one_in_use),
 		T(the_system_s_bundle_is_read),
+		T(roots_that_change_are_read_again),
 		T(der_lengths_are_the_shortest),
 		T(der_refuses_other_forms),
 		T(der_times),
