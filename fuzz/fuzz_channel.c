@@ -1,6 +1,7 @@
 /*
  * A whole conversation of the channel: the input is what a workstation, two
- * clients and a stranger say, in turn, cut as the input says. Oracles: the
+ * clients, a stranger and a device that polls say, in turn, cut as the input
+ * says. Oracles: the
  * checks of tests/sim/rig.c after every step (every block and every reference
  * has an owner), and nothing is left when all have gone. A client's words
  * reach the workstation with its own device_id and no other.
@@ -69,10 +70,58 @@ look(struct cl *c)
 		    SL("{\"device_id\":\""))) {
 			MUST(json_get(v, SL("device_id"), &device) == E_OK);
 			MUST(json_is(device, SL("one")) ||
-			    json_is(device, SL("two")));
+			    json_is(device, SL("two")) ||
+			    json_is(device, SL("poll")));
 		}
 		at += head + (size_t)f.length;
 	}
+}
+
+#define ID_KEY "\"tunnel_id\":\"fuzz-fuzz-fuzz\",\"auth_key\":\""           \
+	"0123456789abcdef\",\"device_id\":\"poll\""
+
+/* One call of the device: a query, or a body that is the input or has it in
+ * it, before the key or behind, short or long, in two pieces. */
+static struct cl *
+call(struct cl *c, unsigned how, struct slice s)
+{
+	static const char *const posts[] = { "connect", "command", "command",
+		"disconnect" };
+	static uint8_t area[4096];
+	struct buf b = BUF_ON(area);
+	char head[300];
+	size_t half;
+
+	if (c == NULL || c->eof)
+		c = cl_new(&g, "198.51.100.8", NULL);
+	if (how % 4 == 0) {
+		cl_put(c, "GET /api/v1/watch/messages?tunnel_id=fuzz-fuzz-fuzz"
+		    "&auth_key=0123456789abcdef&device_id=poll&");
+		cl_putn(c, s.p, s.n);
+		cl_put(c, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+		return c;
+	}
+	if (how % 4 == 1)
+		buf_lit(&b, "{" ID_KEY ",\"message\":");
+	if (how % 4 == 2)
+		buf_lit(&b, "{\"message\":");
+	buf_put(&b, s);
+	for (size_t i = 0; (how & 4) != 0 && i < 2000; i++)
+		buf_put_u8(&b, ' ');
+	if (how % 4 == 1)
+		buf_lit(&b, "}");
+	if (how % 4 == 2)
+		buf_lit(&b, "," ID_KEY "}");
+	snprintf(head, sizeof head, "POST /api/v1/watch/%s HTTP/1.1\r\nHost: "
+	    "localhost\r\nContent-Type: application/json\r\nContent-Length: "
+	    "%zu\r\n\r\n", posts[how >> 3 & 3], b.n);
+	cl_put(c, head);
+	half = (how & 32) != 0 ? b.n / 2 : b.n;
+	cl_putn(c, area, half);
+	if (half < b.n)
+		rig_run(&g, 2);
+	cl_putn(c, area + half, b.n - half);
+	return c;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -81,7 +130,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice in = slice_of(data, size), part;
-	struct cl *c[TALKERS];
+	struct cl *c[TALKERS], *device = NULL;
 	uint8_t what, n;
 
 	if (size < 3 || size > 16384)
@@ -93,7 +142,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (slice_take_u8(&in, &what) && slice_take_u8(&in, &n)) {
 		part = slice_head(in, n);
 		in = slice_from(in, n);
-		if ((what & 0x40) != 0)
+		if ((what & 0x4f) == 0x4f && part.n > 0)
+			device = call(device, part.p[0], slice_from(part, 1));
+		else if ((what & 0x40) != 0)
 			cl_putn(c[what >> 4 & 3], part.p, part.n);
 		else
 			say(c[what >> 4 & 3], what, part);
@@ -104,6 +155,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	look(c[0]);
 	for (unsigned i = 0; i < TALKERS; i++)
 		cl_close(c[i], i % 2 == 0);
+	if (device != NULL) {
+		cl_close(device, true);
+		rig_run(&g, WATCH_AGE_MS);
+	}
 	rig_run(&g, 10 * 1000);
 	MUST(g.r->channel->socks.used == 0 && g.r->channel->msgs.used == 0);
 	rig_zero(&g, true);
