@@ -113,8 +113,8 @@ client_valid(struct slice s)
 	return true;
 }
 
-static bool
-user_valid(struct slice s)
+bool
+frame_user_valid(struct slice s)
 {
 	if (s.n > FRAME_USER_MAX || !utf8_valid(s))
 		return false;
@@ -132,7 +132,7 @@ static bool
 open_valid(const struct frame_open *o)
 {
 	if (!frame_name_valid(o->app) || !client_valid(o->client) ||
-	    !user_valid(o->user))
+	    !frame_user_valid(o->user))
 		return false;
 	if (o->kind == APP_TCP)
 		return o->scheme.n == 0;

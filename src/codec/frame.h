@@ -86,8 +86,8 @@ struct frame_open {
 	struct slice app;       /* name_valid */
 	struct slice client;    /* the client's address as text: printable
 	                         * ASCII without spaces, may be empty */
-	struct slice user;      /* who is logged in: UTF-8 without control
-	                         * characters; empty for nobody */
+	struct slice user;      /* who is logged in: frame_user_valid; empty
+	                         * for nobody */
 	struct slice scheme;    /* as the client sees it: "http" or "https" for
 	                         * APP_HTTP, empty for APP_TCP */
 	uint8_t kind;           /* enum app_kind */
@@ -146,6 +146,9 @@ void frame_put_head(uint8_t head[FRAME_HEAD_BYTES], uint8_t type,
 
 /* [a-z0-9]([a-z0-9-]*[a-z0-9])?, at most FRAME_NAME_MAX, without "--". */
 bool frame_name_valid(struct slice s);
+/* At most FRAME_USER_MAX bytes of UTF-8 without control characters (those from
+ * U+0080 to U+009F are too). */
+bool frame_user_valid(struct slice s);
 
 /* What the code says of a stream, for a log; "?" for none. */
 const char *frame_reset_text(enum reset_code code);

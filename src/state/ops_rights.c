@@ -7,7 +7,6 @@
 #include <assert.h>
 
 #include "codec/b64.h"
-#include "state/strength.h"
 
 enum { TOKEN_CHARS = 43 };
 
@@ -68,8 +67,7 @@ token_fault(const struct op *p, unsigned kind, uint8_t scopes)
 {
 	if (kind == TOKEN_NONE)
 		return "kind: agent, api or channel";
-	if (p->s[F_NAME].n == 0 || p->s[F_NAME].n > LABEL_MAX ||
-	    !strength_typeable(p->s[F_NAME]))
+	if (!people_label_ok(p->s[F_NAME]))
 		return "name: 1 to 48 bytes of text";
 	if (p->s[F_AGENT].n > 0 && (kind != TOKEN_AGENT ||
 	    !people_agent_ok(p->s[F_AGENT])))

@@ -6,6 +6,7 @@
 #include "state/people.h"
 
 #include "base/num.h"
+#include "codec/frame.h"
 #include "state/book.h"
 
 #define SAME4(a, b) _Static_assert((int)(a) == (int)(b), "words follow enums")
@@ -63,6 +64,12 @@ people_app_ok(struct slice s)
 	struct slice agent = slice_cut(&s, '/');
 
 	return people_agent_ok(agent) && people_agent_ok(s);
+}
+
+bool
+people_label_ok(struct slice s)
+{
+	return s.n > 0 && s.n <= LABEL_MAX && frame_user_valid(s);
 }
 
 bool
@@ -210,6 +217,8 @@ token_fault(const void *table, size_t i)
 	if (row->kind == TOKEN_NONE || (row->agent.n > 0 &&
 	    !people_agent_ok(row_text(row->agent))))
 		return "no kind of token, or no name of an agent";
+	if (!people_label_ok(row_text(row->name)))
+		return "\"name\" is not 1 to 48 bytes of text";
 	if (row->number == 0 || row->number >= t->next)
 		return "\"number\" is not below \"next\"";
 	for (size_t j = 0; j < i; j++)

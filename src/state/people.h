@@ -179,6 +179,8 @@ bool people_names_read(uint64_t bits[PEOPLE_MAX / 64], const struct people *p,
 bool people_user_ok(struct slice s);
 bool people_agent_ok(struct slice s);
 bool people_app_ok(struct slice s);
+/* A token? Its name goes where a user's does: into frames and fields. */
+bool people_label_ok(struct slice s);
 
 /* The account of that name, or with that serial; NULL if there is none. */
 struct person_row *people_find(struct people *p, struct slice name);

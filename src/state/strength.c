@@ -111,8 +111,8 @@ visible(struct slice s)
 	return true;
 }
 
-bool
-strength_typeable(struct slice s)
+static bool
+typeable(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] < 0x20 || s.p[i] == 0x7f)
@@ -129,7 +129,7 @@ strength_fault(enum strength_kind kind, struct slice s)
 	case STRENGTH_PASSWORD:
 		if (s.n < STRENGTH_PASSWORD_MIN)
 			return "too short: 8 bytes at least";
-		if (!strength_typeable(s))
+		if (!typeable(s))
 			return "holds bytes that nobody can type: "
 			    "control bytes, or no UTF-8";
 		break;
@@ -141,7 +141,7 @@ strength_fault(enum strength_kind kind, struct slice s)
 			    "visible ASCII only, no blanks";
 		break;
 	case STRENGTH_CHANNEL:
-		if (!strength_typeable(s))
+		if (!typeable(s))
 			return "holds bytes that JSON cannot say: control "
 			    "bytes, or no UTF-8";
 		/* FALLTHROUGH */

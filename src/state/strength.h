@@ -29,7 +29,4 @@ enum strength_kind {
  */
 const char *strength_fault(enum strength_kind kind, struct slice s);
 
-/* UTF-8 without control bytes. */
-bool strength_typeable(struct slice s);
-
 #endif

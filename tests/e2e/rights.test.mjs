@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Jar, NEVER_MS, ROOT, needsRelay, shutDown, startRelay } from './harness.mjs';
+import { App } from './app.mjs';
+import { Jar, NEVER_MS, ROOT, needsRelay, shutDown, startAgent, startRelay } from './harness.mjs';
 import { request } from './http.mjs';
 
 const test = (name, fn) => it(name, { skip: needsRelay, timeout: NEVER_MS }, fn);
@@ -31,7 +32,7 @@ describe('everybody tries everything', { skip: needsRelay }, () => {
 	};
 	const invite = async (role) => (await post('invites/new', { role }, callers.get('admin'))).json.secret;
 	before(async () => {
-		relay = await startRelay({ noPassword: true, args: ['--root', 'dashboard', '--domain', '127.0.0.1'] });
+		relay = await startRelay({ noPassword: true, args: ['--root', 'dashboard', '--domain', '127.0.0.1', '--app-domain', 'apps.localhost'] });
 		const code = readFileSync(join(relay.dir, 'data', 'relay', 'setup-code'), 'utf8').trim();
 		callers.set('admin', cookie(await post('setup', { code, user: 'ann', password: PASSWORD })));
 		for (const role of ['member', 'viewer'])
@@ -104,6 +105,22 @@ describe('everybody tries everything', { skip: needsRelay }, () => {
 		const token = callers.get('`admin`');
 		for (const [pair, status] of [[`${mine.cookie}; ${mine.cookie}`, 401], ['adit=bad', 401], [mine.cookie, 403]])
 			assert.equal((await send('GET', '/api/people', { cookie: pair, ...token })).status, status, pair.slice(0, 20));
+	});
+
+	test('a token\'s name is text: it stands where a user\'s name does', async () => {
+		const kind = { kind: 'api', scopes: ['apps'] };
+		for (const name of ['', 'x'.repeat(49), 'a\r\nX-Forwarded-Groups: admin', '\0', '\x1b[2J', '\x7f', '\u0085', 'a\u009fb'])
+			assert.equal((await post('tokens/new', { ...kind, name }, callers.get('admin'))).status, 400, JSON.stringify(name));
+		const app = await App.start();
+		app.handlers.set('/who', (req, res) => res.end(Buffer.from(req.headers['x-forwarded-user'], 'latin1')));
+		const { token } = (await post('tokens/new', { kind: 'agent', name: 'box' }, callers.get('admin'))).json;
+		await startAgent({ relay, apps: `web=127.0.0.1:${app.port}`, secrets: { token } });
+		for (const name of ['\u00e9 \u{1f600}', 'a, b; c=d', '\u00a0', '\u202e']) {
+			const made = (await post('tokens/new', { ...kind, name }, callers.get('admin'))).json;
+			const res = await request(relay.origin, '/who', { headers: { host: `web.apps.localhost:${relay.port}`,
+				authorization: `Bearer ${made.token}`, 'x-forwarded-user': 'root' } });
+			assert.equal(res.body.toString(), `token:${name}`);
+		}
 	});
 
 	test('an invitation is good once, whoever comes at the same time, and never after it was revoked', async () => {

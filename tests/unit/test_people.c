@@ -858,6 +858,8 @@ questions_of_another_form_are_refused(void **state)
 		    400 },
 		{ "{\"op\":\"tokens.new\",\"kind\":\"agent\",\"name\":"
 		    "\"a\\u0007b\"}", 400 },
+		{ "{\"op\":\"tokens.new\",\"kind\":\"agent\",\"name\":"
+		    "\"a\\u0085b\"}", 400 },
 		{ "{\"op\":\"tokens.new\",\"kind\":\"agent\",\"name\":\"x\","
 		    "\"agent\":\"a--b\"}", 400 },
 		{ "{\"op\":\"access.set\",\"app\":\"web\",\"people\":null}",

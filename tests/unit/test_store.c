@@ -266,8 +266,9 @@ full_tables_fit_their_files_and_come_back(void **state)
 	"\",\"role\":\"" role "\",\"secret\":" \
 	"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"person\":0," \
 	"\"expires\":5,\"by\":\"anna\"}"
-#define TOKENROW(number) "{\"id\":\"AAAAAAAA\",\"kind\":\"api\"," \
-	"\"name\":\"ci\",\"agent\":\"\",\"scopes\":[\"read\"],\"hash\":" \
+#define TOKENROW(number) NAMED(number, "ci")
+#define NAMED(number, name) "{\"id\":\"AAAAAAAA\",\"kind\":\"api\"," \
+	"\"name\":\"" name "\",\"agent\":\"\",\"scopes\":[\"read\"],\"hash\":" \
 	"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"number\":" number \
 	",\"created\":1,\"expires\":0,\"used\":0,\"by\":\"anna\"}"
 #define SESSIONROW(jti) "{\"jti\":\"" jti "AAAAAAAAAAAAAAAAAAAA\"," \
@@ -332,6 +333,14 @@ static const struct damaged {
 	    TOKENROW("17") "]}", E_SYNTAX, 2 },
 	{ "tokens.json", "{\"version\":1,\"next\":18,\"tokens\":[\n"
 	    TOKENROW("16") ",\n" TOKENROW("16") "]}", E_SYNTAX, 3 },
+	{ "tokens.json", "{\"version\":1,\"next\":17,\"tokens\":[\n"
+	    NAMED("16", "\\u00e9\xc3\xa9 x") "]}", E_OK, 0 },
+	{ "tokens.json", "{\"version\":1,\"next\":17,\"tokens\":[\n"
+	    NAMED("16", "") "]}", E_SYNTAX, 2 },
+	{ "tokens.json", "{\"version\":1,\"next\":17,\"tokens\":[\n"
+	    NAMED("16", "x\\r\\nX-Admin: 1") "]}", E_SYNTAX, 2 },
+	{ "tokens.json", "{\"version\":1,\"next\":17,\"tokens\":[\n"
+	    NAMED("16", "\\u0085") "]}", E_SYNTAX, 2 },
 	{ "tokens.json", "{\"version\":1,\"next\":-1,\"tokens\":[]}",
 	    E_SYNTAX, 1 },
 	{ "sessions.json", "{\"version\":1,\"gen\":\"AAAAAAAAAAAAAAAA\","
