@@ -32,6 +32,17 @@ blocks_reserve(struct blocks *b, uint32_t n)
 	return true;
 }
 
+bool
+blocks_raise(struct blocks *b, uint32_t *have, uint32_t n)
+{
+	if (n <= *have)
+		return true;
+	if (!blocks_reserve(b, n - *have))
+		return false;
+	*have = n;
+	return true;
+}
+
 void
 blocks_unreserve(struct blocks *b, uint32_t n)
 {

@@ -19,11 +19,14 @@ struct blocks {
 	uint32_t reserved;      /* blocks promised; never above pool.cap */
 };
 
+/* `cap` blocks, all unpromised; what they take of the arena. */
 void blocks_init(struct blocks *b, struct arena *a, uint8_t kind, uint32_t cap);
 size_t blocks_bytes(uint32_t cap);
 /* Promise n blocks to the caller. False, and nothing changes, if there are
  * not so many left unpromised. */
 bool blocks_reserve(struct blocks *b, uint32_t n);
+/* The same until the caller, who has *have of them, has n; more stay. */
+bool blocks_raise(struct blocks *b, uint32_t *have, uint32_t n);
 /* Give n promised blocks back. The caller holds none beyond what it keeps. */
 void blocks_unreserve(struct blocks *b, uint32_t n);
 /* The blocks that a chain of up to n bytes can hold: one more than full. */

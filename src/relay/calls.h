@@ -56,6 +56,9 @@ void client_poll(struct client *c);
 /* Read heads, and small bodies of our own, until there is no more or one was
  * answered. */
 void client_read(struct client *c);
+/* From its socket to p: how many bytes. 0: there are none now, or the
+ * connection has ended, and is closed. */
+size_t client_recv(struct client *c, uint8_t *p, size_t room);
 /* Look at the bytes of a request (RFC 9112 3), as many as there are. `in` is
  * what was read, or c->in. */
 void client_parse(struct client *c, struct slice in);

@@ -253,26 +253,18 @@ post_body(struct client *c)
 		return;         /* it pauses */
 	while (c->body_left > 0 && (most = post_takes(c)) > 0) {
 		struct slice kept = slice_of(c->in, c->in_n);
-		int64_t n = IO_AGAIN;
+		size_t n = min_size(kept.n, most);
 
-		if (kept.n > 0) {
-			n = (int64_t)min_size(kept.n, most);
-			post_put(c, slice_head(kept, (size_t)n));
-			client_try_keep(c, slice_from(kept, (size_t)n));
+		if (n > 0) {
+			post_put(c, slice_head(kept, n));
+			client_try_keep(c, slice_from(kept, n));
 			continue;
 		}
-		if (c->rd)
-			n = io_read(r->io, c->fd, r->io->scratch,
-			    min_size(most, IO_SCRATCH));
-		if (n == IO_AGAIN) {
-			c->rd = false;
+		n = client_recv(c, r->io->scratch,
+		    min_size(most, IO_SCRATCH));
+		if (n == 0)
 			return;
-		}
-		if (n <= 0) {
-			client_close(c, false);
-			return;
-		}
-		post_put(c, slice_of(r->io->scratch, (size_t)n));
+		post_put(c, slice_of(r->io->scratch, n));
 	}
 	if (c->body_left == 0) {
 		post_done(c);

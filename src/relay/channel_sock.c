@@ -315,25 +315,18 @@ sock_read(struct channel_sock *s)
 	while (c->rd && sock_reads(s) && done < TURN_BYTES && *from < most) {
 		size_t room = s->framed && s->left > CHANNEL_READ ?
 		    (size_t)min_u64(s->left, IO_SCRATCH) : CHANNEL_READ;
-		int64_t n = io_read(r->io, c->fd, r->io->scratch, room);
-		size_t used;
+		size_t n = client_recv(c, r->io->scratch, room), used;
 
-		if (n == IO_AGAIN) {
-			c->rd = false;
+		if (n == 0)
 			return;
-		}
-		if (n <= 0) {
-			client_close(c, false);
-			return;
-		}
-		done += (size_t)n;
-		used = frame_feed(s, r->io->scratch, (size_t)n);
-		if (used == (size_t)n)
+		done += n;
+		used = frame_feed(s, r->io->scratch, n);
+		if (used == n)
 			continue;
 		/* It waits. Half of the small buffers stay for others. */
 		if (r->small.used >= r->small.cap / 2 ||
 		    !client_try_keep(c, slice_of(r->io->scratch + used,
-		    (size_t)n - used)))
+		    n - used)))
 			client_close(c, true);
 		return;
 	}

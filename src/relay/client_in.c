@@ -162,37 +162,39 @@ client_read_place(struct client *c, size_t *room)
 	return c->in + c->in_n;
 }
 
+size_t
+client_recv(struct client *c, uint8_t *p, size_t room)
+{
+	int64_t n = c->rd ? io_read(c->r->io, c->fd, p, room) : IO_AGAIN;
+
+	if (n > 0)
+		return (size_t)n;
+	if (n == IO_AGAIN)
+		c->rd = false;
+	else
+		client_close(c, false);
+	return 0;
+}
+
 /* After an answer the next request waits for its turn (the mark). */
 void
 client_read(struct client *c)
 {
-	struct relay *r = c->r;
-
 	while (c->rd && !c->dirty && c->out.n == 0 &&
 	    (c->state == CLIENT_IDLE || c->state == CLIENT_HEAD ||
 	    c->state == CLIENT_BODY)) {
-		size_t room;
+		size_t room, n;
 		uint8_t *p = client_read_place(c, &room);
-		int64_t n;
 
-		if (p == NULL)
+		if (p == NULL || (n = client_recv(c, p, room)) == 0)
 			return;
-		n = io_read(r->io, c->fd, p, room);
-		if (n == IO_AGAIN) {
-			c->rd = false;
-			return;
-		}
-		if (n <= 0) {
-			client_close(c, false);
-			return;
-		}
-		c->moved_ms = r->io->now_ms;
+		c->moved_ms = c->r->io->now_ms;
 		if (c->in != NULL) {
 			c->in_n += (uint32_t)n;
 			if (c->state != CLIENT_BODY || c->in_n >= c->body_left)
 				client_parse(c, slice_of(c->in, c->in_n));
 		} else {
-			client_parse(c, slice_of(p, (size_t)n));
+			client_parse(c, slice_of(p, n));
 		}
 	}
 }
@@ -202,16 +204,11 @@ void
 client_linger(struct client *c)
 {
 	while (c->rd && c->state == CLIENT_LINGER) {
-		int64_t n = io_read(c->r->io, c->fd, c->r->io->scratch,
-		    READ_BYTES);
+		size_t n = client_recv(c, c->r->io->scratch, READ_BYTES);
 
-		if (n == IO_AGAIN) {
-			c->rd = false;
-		} else if (n <= 0 || (uint64_t)n >= c->linger_left) {
+		if (n >= c->linger_left)
 			client_close(c, false);
-			return;
-		} else {
-			c->linger_left -= (uint64_t)n;
-		}
+		else
+			c->linger_left -= n;
 	}
 }

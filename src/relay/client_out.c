@@ -13,12 +13,7 @@
 bool
 client_reserve_out(struct client *c, uint32_t blocks)
 {
-	if (blocks <= c->out_blocks)
-		return true;
-	if (!blocks_reserve(&c->r->blocks, blocks - c->out_blocks))
-		return false;
-	c->out_blocks = blocks;
-	return true;
+	return blocks_raise(&c->r->blocks, &c->out_blocks, blocks);
 }
 
 bool

@@ -108,15 +108,9 @@ void
 live_read(struct client *c)
 {
 	uint8_t area[512];
-	int64_t n;
 
-	if (!c->rd)
-		return;
-	n = io_read(c->r->io, c->fd, area, sizeof area);
-	if (n == IO_AGAIN)
-		c->rd = false;
-	else
-		client_close(c, false);         /* it is gone, or confused */
+	if (client_recv(c, area, sizeof area) > 0)
+		client_close(c, false);         /* it is confused */
 }
 
 uint64_t

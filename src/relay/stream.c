@@ -36,12 +36,7 @@ stream_free_up(struct rstream *s)
 bool
 stream_reserve_up(struct rstream *s, uint32_t want)
 {
-	if (want <= s->up_blocks)
-		return true;
-	if (!blocks_reserve(&s->r->blocks, want - s->up_blocks))
-		return false;
-	s->up_blocks = want;
-	return true;
+	return blocks_raise(&s->r->blocks, &s->up_blocks, want);
 }
 
 bool
