@@ -229,18 +229,23 @@ tokens_of_other_programs_are_no_sessions(void **state)
 		token.n = b.n;
 		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
 	}
-	/* A jti of the store or none, with the right gen. */
+	/* A jti of the store or none, with the right gen or another one. */
 	shared("s", DAY);
-	for (int good = 0; good < 2; good++) {
+	for (unsigned i = 0; i < 8; i++) {
+		static const int longer[] = { 0, -1, 1, 0 };
+		uint8_t other[GEN_BYTES + 1] = { 0 };
+		bool good = i == 7;
 		struct buf b = BUF_ON(token.b), g = BUF_ON(gen);
 		uint8_t text[300];
 		struct buf t = BUF_ON(text);
 
-		b64_encode(&g, slice_of(k.keys[0].gen, GEN_BYTES),
-		    B64_URL_BARE);
+		memcpy(other, k.keys[0].gen, GEN_BYTES);
+		other[GEN_BYTES - 1] ^= i / 2 == 0;
+		b64_encode(&g, slice_of(other, (size_t)(GEN_BYTES +
+		    longer[i / 2])), B64_URL_BARE);
 		buf_lit(&t, "{\"sub\":\"x\",\"aud\":\"s\","
 		    "\"exp\":1800000000,\"jti\":\"");
-		buf_put(&t, good ? slice_of(token.jti, JTI_CHARS) :
+		buf_put(&t, i % 2 == 1 ? slice_of(token.jti, JTI_CHARS) :
 		    SL("AAAAAAAAAAAAAAAAAAAAAA"));
 		buf_lit(&t, "\",\"gen\":\"");
 		buf_put(&t, buf_slice(&g));

@@ -1066,6 +1066,37 @@ named_people_means_those_and_nobody_else(void **state)
 	assert_int_equal(answer(), E_AUTH);
 }
 
+static unsigned
+name_ben_for(unsigned app)
+{
+	char json[100];
+	unsigned status;
+
+	snprintf(json, sizeof json, "{\"op\":\"access.set\",\"app\":"
+	    "\"mac/a%u\",\"people\":[\"ben\"]}", app);
+	status = console(json);
+	while (keeper_note(&k, &a))
+		;
+	return status;
+}
+
+static void
+one_rule_too_many_takes_the_place_of_none(void **state)
+{
+	char name[16];
+
+	(void)state;
+	for (unsigned i = 0; i < RULES_MAX; i++)
+		assert_int_equal(name_ben_for(i), 200);
+	assert_int_equal(name_ben_for(RULES_MAX), 409);
+	assert_int_equal(name_ben_for(7), 200);         /* is there already */
+	for (unsigned i = 0; i <= RULES_MAX; i++) {
+		snprintf(name, sizeof name, "mac/a%u", i);
+		assert_int_equal(may_open(&anna, name), i < RULES_MAX ?
+		    E_AUTH : E_OK);
+	}
+}
+
 /* ---- lists, the audit log, rotation ---- */
 
 static void
@@ -1165,6 +1196,8 @@ the_audit_log_tells_all_but_secrets(void **state)
 	assert_true(has("\"who\":\"anna\",\"from\":\"198.51.100.9\",\"what\":"
 	    "\"people.remove\",\"on\":\"ben\""));
 	assert_true(has("\"who\":\"console\",\"what\":\"people.add\""));
+	assert_true(has("\"who\":\"anna\",\"from\":\"192.0.2.7\",\"what\":"
+	    "\"login\""));
 }
 
 static void
@@ -1217,6 +1250,7 @@ with_no_room_for_notes_nothing_is_changed(void **state)
 
 /* ---- a disk that fails ---- */
 
+/* Until `rotate`, also for a crash. */
 static const char *const changes[] = {
 	"{\"op\":\"me.password\",\"old\":\"" ANNAS "\",\"new\":\"" CLEOS "\"}",
 	"{\"op\":\"people.role\",\"user\":\"ben\",\"role\":\"admin\"}",
@@ -1226,7 +1260,24 @@ static const char *const changes[] = {
 	"{\"op\":\"tokens.new\",\"kind\":\"agent\",\"name\":\"x\"}",
 	"{\"op\":\"access.set\",\"app\":\"mac/web\",\"people\":[\"ben\"]}",
 	"{\"op\":\"rotate\"}",
+	"tokens.revoke", "sessions.revoke",     /* see change_of */
 };
+
+enum { CRASH_CHANGES = 7 };
+
+static const char *
+change_of(size_t i)
+{
+	static char json[100];
+	bool is_token = strcmp(changes[i], "tokens.revoke") == 0;
+
+	if (changes[i][0] == '{')
+		return changes[i];
+	snprintf(json, sizeof json, "{\"op\":\"%s\",\"id\":\"%.*s\"}",
+	    changes[i], is_token ? (int)sizeof token_id : SESSION_ID_CHARS,
+	    is_token ? token_id : (const char *)cleo.jti);
+	return json;
+}
 
 static const char *const lists[] = { "{\"op\":\"people.list\"}",
 	"{\"op\":\"invites.list\"}", "{\"op\":\"tokens.list\"}",
@@ -1243,9 +1294,9 @@ picture(char *out, size_t cap)
 		n += (size_t)snprintf(out + n, cap - n, "%s\n", text);
 		assert_true(n < cap);
 	}
-	n += (size_t)snprintf(out + n, cap - n, "%d %d %d %d",
-	    session(&anna), session(&ben), login("anna", ANNAS),
-	    login("ben", BENS));
+	n += (size_t)snprintf(out + n, cap - n, "%d %d %d %d %d",
+	    session(&anna), session(&ben), session(&cleo),
+	    login("anna", ANNAS), login("ben", BENS));
 	assert_true(n < cap);
 }
 
@@ -1267,10 +1318,12 @@ a_change_that_cannot_be_written_has_not_happened(void **state)
 				unsigned status;
 
 				three(state);
+				new_token("\"kind\":\"agent\","
+				    "\"name\":\"mac\"");
 				picture(before, sizeof before);
 				disk.torn = torn;
 				disk.fail_at = disk.writes + step;
-				status = op(&anna, changes[i]);
+				status = op(&anna, change_of(i));
 				done = disk.writes < disk.fail_at;
 				disk.fail_at = 0;
 				while (keeper_note(&k, &a))
@@ -1298,7 +1351,7 @@ a_crash_anywhere_leaves_the_old_or_the_new_state(void **state)
 {
 	static char before[20000], after[20000], found[20000];
 
-	for (size_t i = 0; i + 1 < sizeof changes / sizeof changes[0]; i++) {
+	for (size_t i = 0; i < CRASH_CHANGES; i++) {
 		bool done = false;
 
 		for (unsigned step = 1; !done; step++) {
@@ -1371,6 +1424,7 @@ main(void)
 		T(a_token_expires_and_tells_when_it_was_used),
 		T(everybody_sees_and_ends_their_own_sessions),
 		T(named_people_means_those_and_nobody_else),
+		T(one_rule_too_many_takes_the_place_of_none),
 		T(lists_are_paged_without_gaps),
 		T(the_audit_log_tells_all_but_secrets),
 		T(rotation_ends_no_session_and_the_old_secret_in_time),
