@@ -381,7 +381,8 @@ test-programs: $(BUILD)/adit $(BUILD)/adit-probe $(UNIT) $(BUILD)/sim/sim \
 tidy:
 	@tests/tidy
 
-SIZE_MAX = 589824
+# The limit is for Debian 12's compiler; others may make 2 % more of it.
+SIZE_MAX = $(if $(filter 12,$(shell gcc -dumpversion)),589824,602112)
 check-binary: $(BUILD)/adit
 	@tools/check-binary $(BUILD)/adit $(SIZE_MAX)
 

@@ -91,7 +91,7 @@ try_addresses(struct doctor *d)
 		/* localhost has two, and one is enough. */
 		if (good > 0 && addr_loopback(&f->addrs[i]))
 			continue;
-		fetch_get(f, SL("/healthz"), close_line, i, i + 1);
+		fetch_get(f, SL("/_adit/healthz"), close_line, i, i + 1);
 		addr_put(&b, &f->addrs[i]);
 		buf_put(&b, f->why == NULL ? SL(" answers") : SL(": "));
 		if (f->why != NULL)
@@ -102,7 +102,7 @@ try_addresses(struct doctor *d)
 			best = i;
 	}
 	if (good > 0)
-		fetch_get(f, SL("/healthz"), close_line, best, best + 1);
+		fetch_get(f, SL("/_adit/healthz"), close_line, best, best + 1);
 	return good > 0 && f->why == NULL;
 }
 
@@ -188,7 +188,7 @@ look_at_proxy(struct doctor *d)
 		{ SL("secure"), { 0 } }, { SL("forwarded"), { 0 } } };
 	bool secure, forwarded;
 
-	fetch_get(f, SL("/health"), close_line, 0, RESOLVE_MAX);
+	fetch_get(f, SL("/_adit/health"), close_line, 0, RESOLVE_MAX);
 	if (f->why != NULL || json_parse(f->body, JSON_DEPTH, &root) != E_OK ||
 	    json_get(root, SL("seen"), &seen) != E_OK ||
 	    json_fields(seen, m, 3) != E_OK ||
@@ -275,7 +275,7 @@ examine(struct doctor *d)
 {
 	struct fetch *f = &d->fetch;
 
-	fetch_get(f, SL("/healthz"), close_line, 0, 0);
+	fetch_get(f, SL("/_adit/healthz"), close_line, 0, 0);
 	if (f->naddrs == 0) {
 		say(d, SL("name"), false, text_of(f->why));
 		return;

@@ -50,6 +50,16 @@ describe('adit doctor', options, () => {
 		    ['name', 'address', 'relay', 'clock', 'host', 'proxy', 'websocket']);
 	});
 
+	it('finds the relay behind the app that has its main site, and before there is an account', async () => {
+		for (const noPassword of [false, true]) {
+			const rooted = await startRelay({ args: ['--root', 'web'], noPassword });
+			assert.deepEqual((await doctor(rooted.origin)).bad, []);
+			const status = await run(ADIT, ['status', '--relay', rooted.origin], { env: cleanEnv() });
+			assert.match(status.stdout.toString(), /^connected {2}no$/m, status.stderr);
+			await rooted.proc.stop();
+		}
+	});
+
 	it('prints one line for each check to people', async () => {
 		const got = await run(ADIT, ['doctor', '--relay', relay.origin], { env: cleanEnv() });
 		assert.equal(got.code, 0);
