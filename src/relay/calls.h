@@ -289,7 +289,7 @@ void own_request(struct client *c, const struct http_head *h,
 /* There is no account yet: to the page that makes it. */
 void own_first_run(struct client *c, const struct http_head *h);
 
-/* page.c: answers of our own. `head_only`: it is for a HEAD. */
+/* reply.c: answers of our own. `head_only`: it is for a HEAD. */
 struct reply {
 	unsigned status;
 	struct slice type;      /* Content-Type */
@@ -303,7 +303,7 @@ struct reply {
 	                         * who then says client_answered */
 };
 /* Where a body may be built: it then leaves in one write with its head. */
-struct buf page_area(struct relay *r);
+struct buf reply_area(struct relay *r);
 /* Send it; with rep->more and rep->open the rest is the caller's. */
 void reply_send(struct client *c, bool head_only, const struct reply *rep);
 /* Never cached. `extra` as in struct reply, from here on. */
@@ -323,6 +323,11 @@ void reply_foreign(struct client *c, const struct http_head *h);
 /* 303. 500 if `location` is too long or holds what no field may. */
 void reply_redirect(struct client *c, bool head_only, struct slice location,
     struct slice extra);
+
+/* page.c */
+/* An error for people: what happened is the first sentence of `text`. */
+void page_error(struct client *c, bool head_only, unsigned status,
+    struct slice text, struct slice extra);
 /* The login form, with `user` and `next` filled in, and an error above it. */
 void page_login(struct client *c, bool head_only, unsigned status,
     struct slice user, struct slice next, struct slice nonce,
@@ -331,10 +336,13 @@ void page_login(struct client *c, bool head_only, unsigned status,
 void page_health(struct client *c, const struct http_head *h);
 /* Any request on --listen-http. */
 void page_to_https(struct client *c, const struct http_head *h);
+
+/* asset.c */
 /* A file of web/. */
-void page_asset(struct client *c, const struct http_head *h, struct slice path);
+void asset_serve(struct client *c, const struct http_head *h,
+    struct slice path);
 /* The page that is all of the dashboard; its script does the rest. */
-void page_shell(struct client *c, const struct http_head *h);
+void asset_shell(struct client *c, const struct http_head *h);
 
 /* names.c */
 /* May agents of that credential have the bare name? */

@@ -52,7 +52,7 @@ own_shell(struct client *c, const struct http_head *h,
 {
 	(void)body;
 	(void)s;
-	page_shell(c, h);
+	asset_shell(c, h);
 }
 
 static void
@@ -62,7 +62,7 @@ own_setup(struct client *c, const struct http_head *h,
 	(void)body;
 	(void)s;
 	if (c->r->mode == RELAY_SETUP)
-		page_shell(c, h);
+		asset_shell(c, h);
 	else
 		reply_redirect(c, h->verb == HTTP_V_HEAD, SL("/_adit/"),
 		    SL(""));
@@ -113,7 +113,7 @@ static void
 own_status(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
-	struct buf b = page_area(c->r);
+	struct buf b = reply_area(c->r);
 
 	(void)body;
 	if (status_put(&b, c->r, (s->scopes & SCOPE_READ) != 0))
@@ -190,7 +190,7 @@ own_settings(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
 	const struct relay *r = c->r;
-	struct buf b = page_area(c->r);
+	struct buf b = reply_area(c->r);
 	struct json_out o = json_out_on(&b);
 
 	(void)body;
@@ -216,7 +216,7 @@ own_me(struct client *c, const struct http_head *h, const struct session *s,
 		[RELAY_SETUP] = SL_INIT("setup"),
 		[RELAY_OPEN] = SL_INIT("none"),
 	};
-	struct buf b = page_area(c->r);
+	struct buf b = reply_area(c->r);
 	struct json_out o = json_out_on(&b);
 
 	(void)body;
@@ -232,7 +232,7 @@ static void
 own_metrics(struct client *c, const struct http_head *h,
     const struct session *s, struct slice body)
 {
-	struct buf b = page_area(c->r);
+	struct buf b = reply_area(c->r);
 	struct reply rep = { .status = 200,
 		.type = SL("text/plain; version=0.0.4; charset=utf-8") };
 
@@ -469,7 +469,7 @@ own_request(struct client *c, const struct http_head *h, struct slice path,
 	if (!own_body(c, h, rest, &body))
 		return;
 	if (asset)
-		page_asset(c, h, slice_from(path, 7));
+		asset_serve(c, h, slice_from(path, 7));
 	else if (row == NULL && r->site.kind != SITE_APP && api_is(path))
 		api_request(c, h, path, body);
 	else if (row == NULL)

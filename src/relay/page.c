@@ -1,97 +1,16 @@
 /*
- * The relay's own answers: JSON for programs, pages for people.
+ * The relay's pages for people, and what /health says.
  *
- * Pages are built in one fixed area and are plain HTML with a style sheet and
- * a script of ours; the policy allows nothing else. Everything that came from
- * outside goes through buf_put_html. They work without the script.
+ * Pages are plain HTML with a style sheet and a script of ours; the policy
+ * allows nothing else. Everything that came from outside goes through
+ * buf_put_html. They work without the script.
  */
 #include "relay/parts.h"
-
-#include <assert.h>
 
 #include "base/asset.h"
 #include "base/num.h"
 #include "codec/date.h"
 #include "codec/json.h"
-
-enum { HEAD_AREA = 64 * 1024 };         /* the rest of the area is body */
-
-struct buf
-page_area(struct relay *r)
-{
-	return buf_of(r->area + HEAD_AREA, AREA_BYTES - HEAD_AREA);
-}
-
-static void
-put_security(struct buf *b, const struct reply *rep)
-{
-	buf_lit(b, "Content-Security-Policy: default-src 'none'; "
-	    "style-src 'self'; script-src 'self'; connect-src 'self'; "
-	    "img-src 'self'; base-uri 'none'; form-action 'self'");
-	if (rep->form_to.n > 0) {
-		buf_lit(b, " ");
-		buf_put(b, rep->form_to);
-	}
-	buf_lit(b, "; frame-ancestors 'none'\r\n"
-	    "X-Content-Type-Options: nosniff\r\n"
-	    "X-Frame-Options: DENY\r\n"
-	    "Referrer-Policy: no-referrer\r\n");
-	if (!rep->cache)
-		buf_lit(b, "Cache-Control: no-store\r\n");
-}
-
-void
-reply_send(struct client *c, bool head_only, const struct reply *rep)
-{
-	struct relay *r = c->r;
-	struct buf b = buf_of(r->area, HEAD_AREA);
-
-	c->keep = c->keep && c->body_done && !r->stopping && !rep->open;
-	r->answers[rep->status / 100]++;
-	http_put_status_line(&b, rep->status, http_reason(rep->status));
-	buf_lit(&b, "Date: ");
-	date_put_http(&b, (int64_t)(r->io->wall_ms / 1000));
-	buf_lit(&b, "\r\n");
-	if (rep->type.n > 0)
-		http_put_field(&b, SL("Content-Type"), rep->type);
-	if (rep->status != 304 && !rep->open)
-		http_put_field_dec(&b, SL("Content-Length"),
-		    rep->body.n + rep->more);
-	put_security(&b, rep);
-	if (c->hsts)
-		buf_lit(&b, "Strict-Transport-Security: "
-		    "max-age=15552000\r\n");
-	buf_put(&b, rep->extra);
-	if (!c->keep)
-		buf_lit(&b, "Connection: close\r\n");
-	else if (c->minor == 0)
-		buf_lit(&b, "Connection: keep-alive\r\n");
-	http_put_end(&b);
-	if (!buf_ok(&b)) {
-		client_close(c, true);
-		return;
-	}
-	if (!head_only && rep->body.p == r->area + HEAD_AREA) {
-		/* One write: the body goes right behind the head. */
-		memmove(r->area + b.n, rep->body.p, rep->body.n);
-		b.n += rep->body.n;
-		client_send(c, slice_of(r->area, b.n));
-	} else if (client_send(c, buf_slice(&b)) && !head_only) {
-		client_send(c, rep->body);
-	}
-	if ((!rep->open && rep->more == 0) || head_only)
-		client_answered(c);
-}
-
-void
-reply_json(struct client *c, bool head_only, unsigned status,
-    struct slice json, struct slice extra)
-{
-	struct reply rep = { .status = status, .extra = extra, .body = json,
-		.type = SL("application/json; charset=utf-8") };
-
-	reply_send(c, head_only, &rep);
-}
 
 static void
 page_open(struct buf *b, struct slice title, struct slice head_extra)
@@ -162,11 +81,11 @@ first_sentence(struct slice text)
 
 /* What happened is the first sentence; what to do are the others, or what
  * can be said about that status. */
-static void
+void
 page_error(struct client *c, bool head_only, unsigned status,
     struct slice text, struct slice extra)
 {
-	struct buf b = page_area(c->r);
+	struct buf b = reply_area(c->r);
 	bool retry = status >= 502 && status <= 504;
 	struct slice todo = slice_from(text, first_sentence(text));
 
@@ -201,77 +120,9 @@ page_error(struct client *c, bool head_only, unsigned status,
 }
 
 void
-reply_later(struct client *c, const struct http_head *h, uint64_t retry_s,
-    struct slice text)
-{
-	uint8_t area[64];
-	struct buf extra = BUF_ON(area);
-
-	buf_lit(&extra, "Retry-After: ");
-	buf_put_dec(&extra, retry_s);
-	buf_lit(&extra, "\r\n");
-	reply_error(c, h, 429, text, buf_slice(&extra));
-}
-
-void
-reply_error(struct client *c, const struct http_head *h, unsigned status,
-    struct slice text, struct slice extra)
-{
-	struct buf b = page_area(c->r);
-	struct json_out o = json_out_on(&b);
-	bool head_only = h->verb == HTTP_V_HEAD;
-
-	if (site_is_navigation(h)) {
-		page_error(c, head_only, status, text, extra);
-		return;
-	}
-	json_object(&o);
-	json_pair_string(&o, SL("error"), text);
-	json_object_end(&o);
-	reply_json(c, head_only, status, buf_slice(&b), extra);
-}
-
-void
-reply_foreign(struct client *c, const struct http_head *h)
-{
-	reply_error(c, h, 403, SL("Refused: the request comes from another "
-	    "site. Open the page from its own address and try again."),
-	    SL(""));
-}
-
-void
-reply_fault(struct client *c, const struct http_head *h, unsigned status,
-    enum err e)
-{
-	const char *text = err_text(e);
-	size_t n = 0;
-
-	while (text[n] != 0)
-		n++;
-	reply_error(c, h, status, slice_of(text, n), SL(""));
-}
-
-void
-reply_redirect(struct client *c, bool head_only, struct slice location,
-    struct slice extra)
-{
-	struct buf b = page_area(c->r);
-	struct reply rep = { .status = 303 };
-
-	http_put_field(&b, SL("Location"), location);
-	buf_put(&b, extra);
-	rep.extra = buf_slice(&b);
-	if (!buf_ok(&b)) {
-		rep.status = 500;
-		rep.extra = SL("");
-	}
-	reply_send(c, head_only, &rep);
-}
-
-void
 page_to_https(struct client *c, const struct http_head *h)
 {
-	struct buf b = page_area(c->r);
+	struct buf b = reply_area(c->r);
 	struct reply rep = { .status = 308 };
 	struct buf url = buf_of(b.p + b.cap / 2, b.cap / 2);
 
@@ -317,7 +168,7 @@ page_login(struct client *c, bool head_only, unsigned status,
     struct slice error, struct slice extra)
 {
 	struct relay *r = c->r;
-	struct buf b = page_area(r);
+	struct buf b = reply_area(r);
 	uint8_t area[512];
 	struct buf to = BUF_ON(area);
 
@@ -389,7 +240,7 @@ void
 page_health(struct client *c, const struct http_head *h)
 {
 	struct relay *r = c->r;
-	struct buf b = page_area(r);
+	struct buf b = reply_area(r);
 	struct json_out o = json_out_on(&b);
 	uint8_t area[DATE_ISO_BYTES];
 	struct buf date = BUF_ON(area);
@@ -418,98 +269,4 @@ page_health(struct client *c, const struct http_head *h)
 	json_object_end(&o);
 	reply_json(c, h->verb == HTTP_V_HEAD, 200, buf_slice(&b),
 	    SL(""));
-}
-
-static const struct asset *
-asset_find(struct slice path)
-{
-	if (path.n == 0)
-		return NULL;
-	path = slice_from(path, 1);
-	for (size_t i = 0; i < assets_n; i++) {
-		if (slice_eq(assets[i].path, path))
-			return &assets[i];
-	}
-	return NULL;
-}
-
-/* Assets exist packed only; hardly anybody cannot unpack. RFC 9110 12.5.3 */
-static bool
-takes_gzip(const struct http_head *h)
-{
-	const struct http_field *f =
-	    http_field_id(h, HTTP_N_ACCEPT_ENCODING, NULL);
-	struct slice rest, e;
-
-	if (f == NULL)
-		return true;
-	for (; f != NULL; f = http_field_id(h, HTTP_N_ACCEPT_ENCODING, f)) {
-		rest = f->value;
-		while (http_list_next(&rest, &e)) {
-			struct slice name = slice_trim(slice_cut(&e, ';'));
-
-			e = slice_trim(e);
-			if ((slice_ieq(name, SL("gzip")) ||
-			    slice_eq(name, SL("*"))) && !slice_ieq(e,
-			    SL("q=0")) && !slice_ieq(e, SL("q=0.0")))
-				return true;
-		}
-	}
-	return false;
-}
-
-static void
-asset_send(struct client *c, const struct http_head *h,
-    const struct asset *a, struct reply *rep, struct buf *b)
-{
-	if (!takes_gzip(h)) {
-		reply_error(c, h, 406, SL("This is sent packed by gzip only, "
-		    "and the request does not accept that"), SL(""));
-		return;
-	}
-	if (rep->status == 200) {
-		buf_lit(b, "Content-Encoding: gzip\r\n");
-		rep->type = a->type;
-		rep->body = a->body;
-	}
-	buf_lit(b, "Vary: Accept-Encoding\r\n");
-	rep->extra = buf_slice(b);
-	reply_send(c, h->verb == HTTP_V_HEAD, rep);
-}
-
-void
-page_shell(struct client *c, const struct http_head *h)
-{
-	const struct asset *a = asset_find(SL("/index.html"));
-	struct buf b = page_area(c->r);
-	struct reply rep = { .status = 200 };
-
-	assert(a != NULL);
-	asset_send(c, h, a, &rep, &b);
-}
-
-void
-page_asset(struct client *c, const struct http_head *h, struct slice path)
-{
-	const struct asset *a = asset_find(path);
-	const struct http_field *f =
-	    http_field_id(h, HTTP_N_IF_NONE_MATCH, NULL);
-	struct slice version = url_query(h->target);
-	struct buf b = page_area(c->r);
-	struct reply rep = { .status = 200, .cache = true };
-
-	if (a == NULL) {
-		reply_error(c, h, 404, SL("Not found"), SL(""));
-		return;
-	}
-	http_put_field(&b, SL("ETag"), a->etag);
-	if (slice_starts(version, SL("v=")) &&
-	    slice_eq(slice_from(version, 2), assets_version))
-		buf_lit(&b, "Cache-Control: public, max-age=31536000, "
-		    "immutable\r\n");
-	else
-		buf_lit(&b, "Cache-Control: no-cache\r\n");
-	if (f != NULL && slice_eq(f->value, a->etag))
-		rep.status = 304;
-	asset_send(c, h, a, &rep, &b);
 }

@@ -18,7 +18,9 @@
  *   handover.c a login is carried to an app's own site
  *   own.c      the relay's own paths
  *   api.c      operations: asked of the keeper for who is logged in
- *   page.c     its pages and JSON texts
+ *   reply.c    answers of our own: heads, JSON, errors
+ *   page.c     pages for people, and /health
+ *   asset.c    the dashboard's files
  *   status.c   what is there and what became of it, as JSON
  *   live.c     the same as events, while it changes
  *   metrics.c  numbers for Prometheus
