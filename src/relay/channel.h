@@ -37,6 +37,7 @@ enum {
 	STRANGER_MAX = MESSAGE_SMALL,   /* kept of who is not known yet */
 	QUEUE_SLACK = 1 << 20,          /* bytes beyond one largest message */
 	QUEUE_MAX = 4096,               /* messages waiting for one socket */
+	STRANGER_QUEUE = 16,            /* the same, without a role */
 	CHANNEL_LIFE_MS = 17500,        /* after a ping: 15 to 20 s */
 	CHANNEL_SHORT_MS = 5000,        /* to ping, after a long message */
 	CHANNEL_HELLO_MS = 15 * 1000,   /* without a role, after a ping too */

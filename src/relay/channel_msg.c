@@ -330,6 +330,10 @@ msg_of(struct relay *r, struct slice s, bool framed)
 {
 	struct channel_msg *m = msg_new(r);
 
+	if (m == NULL) {
+		room_relieve(r, true);
+		m = msg_new(r);
+	}
 	if (m == NULL)
 		return NULL;
 	if (!msg_reserve(r, m, s.n) || !msg_put(r, m, s)) {

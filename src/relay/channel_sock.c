@@ -99,6 +99,13 @@ queue_max(const struct relay *r)
 	return (uint32_t)min_u64(QUEUE_MAX, r->channel->msgs.cap / 2);
 }
 
+static bool
+queue_long(const struct channel_sock *s)
+{
+	return s->q.n >= (s->role == CH_STRANGER ? STRANGER_QUEUE :
+	    queue_max(s->c->r));
+}
+
 /* The other half is for what the relay itself has to say. */
 bool
 sock_full(const struct relay *r, const struct station *st)
@@ -116,7 +123,7 @@ queue_full(const struct channel_sock *s, const struct channel_msg *m)
 {
 	const struct relay *r = s->c->r;
 
-	return s->q.n >= queue_max(r) ||
+	return queue_long(s) ||
 	    (s->role != CH_STATION && s->q.n > 0 && s->q.bytes + msg_size(m) >
 	    QUEUE_SLACK + r->cfg->channel_message_max);
 }
@@ -161,7 +168,7 @@ sock_put_frame(struct channel_sock *s, struct slice frame)
 {
 	struct relay *r = s->c->r;
 	struct channel_msg *m = msg_of(r, frame, true);
-	bool ok = m != NULL && s->q.n < QUEUE_MAX && queue_put(r, &s->q, m);
+	bool ok = m != NULL && !queue_long(s) && queue_put(r, &s->q, m);
 
 	msg_unref(r, m);
 	return ok;

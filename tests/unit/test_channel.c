@@ -693,6 +693,57 @@ queues_give_way(void **state)
 	rig_close(&g);
 }
 
+/* Ping and read no answer, until so many messages are held in all; false: the
+ * socket was ended. */
+static bool
+ping_unread(struct cl *c, unsigned sock, unsigned opcode, uint32_t most)
+{
+	const struct channel *ch = g.r->channel;
+	const struct channel_sock *s = pool_at(&ch->socks, sock);
+	const char *text = large(opcode == WS_PING ? "p" :
+	    "ping\",\"timestamp\":1,\"y\":\"", 120);
+
+	c->hold = true;
+	while (pool_live(&ch->socks, sock) && !s->ending &&
+	    ch->msgs.used < most) {
+		for (int i = ch->msgs.used + 16 < most ? 16 : 1; i > 0; i--)
+			put_frame(c, opcode, true, text, 120);
+		rig_run(&g, 1);
+	}
+	return pool_live(&ch->socks, sock) && !s->ending;
+}
+
+/* Answers that nobody reads take the room of nobody else: of who has no role
+ * there are few, and when there are no messages left the longest queue goes. */
+static void
+answers_that_are_not_read_hurt_nobody_else(void **state)
+{
+	enum { MSGS = 64 };
+	struct cl *w, *a, *b, *c, *d;
+
+	(void)state;
+	set_channel(1 << 20);
+	rig_start(&g);
+	g.r->channel->msgs.cap = MSGS;
+	w = station(A1);
+	a = join(C1, "a");
+	assert_false(ping_unread(dial(C2), 2, WS_PING, MSGS));
+	pass(CHANNEL_CLOSE_MS + 1000, w, a);
+	assert_false(ping_unread(dial(C2), 2, WS_TEXT, MSGS));
+	pass(CHANNEL_CLOSE_MS + 1000, w, a);
+	b = join(C2, "b");
+	c = join(C3, "c");
+	d = join(C3, "d");
+	assert_true(ping_unread(b, 2, WS_TEXT, 28));
+	assert_true(ping_unread(c, 3, WS_TEXT, 56));
+	assert_true(ping_unread(d, 4, WS_TEXT, MSGS - 1));
+	w->in.n = a->in.n = 0;
+	pass(8000, a, w);
+	assert_false(w->eof || a->eof);
+	assert_true(cl_has(a, "pong") && cl_has(w, "pong"));
+	rig_close(&g);
+}
+
 /* All sockets of the channel are taken: whoever has been there longest without
  * a role makes way, and nobody who has one. */
 static void
@@ -1052,6 +1103,7 @@ main(void)
 		cmocka_unit_test(queues_give_way),
 		cmocka_unit_test(a_burst_of_small_messages_is_read_in_turns),
 		cmocka_unit_test(nobody_speaks_in_the_relays_name),
+		cmocka_unit_test(answers_that_are_not_read_hurt_nobody_else),
 		cmocka_unit_test(strangers_make_way),
 		cmocka_unit_test(devices_have_a_limit),
 		cmocka_unit_test(the_unknown_hold_no_messages),

@@ -352,8 +352,9 @@ figures_of_the_channel_are_its_constants(void **state)
 		{ "%g s without a role since the start or a ping, or %g s",
 		    CHANNEL_HELLO_MS / 1e3, CHANNEL_STRANGER_MS / 1e3, 0 },
 		{ "a frame above %g bytes", MESSAGE_SMALL, 0, 0 },
-		{ "and %g MiB more, and for any socket %g messages",
-		    QUEUE_SLACK >> 20, QUEUE_MAX, 0 },
+		{ "and %g MiB more, and for any socket %g messages or half of "
+		    "all, %g for", QUEUE_SLACK >> 20, QUEUE_MAX,
+		    STRANGER_QUEUE },
 		{ "read nothing for %g s, and senders below %g KB/s after "
 		    "%g s", CHANNEL_STALL_MS / 1e3, CHANNEL_SLOW_RATE,
 		    CHANNEL_SLOW_MS / 1e3 },
