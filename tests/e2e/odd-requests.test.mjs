@@ -22,6 +22,7 @@ import {
 	NEVER_MS, cleanEnv, freePorts, needsRelay, onExit, shutDown, start, startAgent, startRelay, tempDir,
 } from './harness.mjs';
 import { Wire, pairs } from './http.mjs';
+import { random } from './odd.mjs';
 
 const COUNT = Number(process.env.ADIT_E2E_ODD || 1500);
 const SEED = Number(process.env.ADIT_E2E_ODD_SEED || 1);
@@ -31,22 +32,6 @@ const NGINX = '/usr/sbin/nginx';
 after(shutDown);
 
 const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
-
-// mulberry32: the same numbers on every machine.
-function random(seed) {
-	let a = seed >>> 0;
-	const next = () => {
-		a = (a + 0x6d2b79f5) >>> 0;
-		let t = Math.imul(a ^ (a >>> 15), a | 1);
-		t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-		return (t ^ (t >>> 14)) >>> 0;
-	};
-	return {
-		below: (n) => next() % n,
-		chance: (percent) => next() % 100 < percent,
-		pick: (list) => list[next() % list.length],
-	};
-}
 
 // Fields that must not reach the app as they are, that must do no harm, or that the
 // relay must refuse. `evil` is looked for in what the app saw.
