@@ -1120,7 +1120,7 @@ static void
 what_stands_still_is_ended(void **state)
 {
 	char *body = big(1 << 20);
-	struct cl *up, *down, *idle;
+	struct cl *up, *chunked, *down, *idle;
 	struct as *s;
 
 	(void)state;
@@ -1129,6 +1129,10 @@ what_stands_still_is_ended(void **state)
 	up = cl_new(&g, C1, NULL);
 	cl_put(up, req("POST /up", "Content-Length: 100\r\n"));
 	cl_put(up, "abc");
+	chunked = cl_new(&g, C1, NULL);
+	cl_put(chunked, req("POST /up", "Transfer-Encoding: chunked\r\n"));
+	rig_settle(&g);
+	cl_put(chunked, "9\r\nabc");
 	down = cl_new(&g, C1, NULL);
 	down->hold = true;
 	cl_put(down, req("GET /down", ""));
@@ -1142,9 +1146,9 @@ what_stands_still_is_ended(void **state)
 	rig_run(&g, 2000);
 	assert_true(idle->eof && !idle->broken);
 	rig_run(&g, 43000);
-	assert_false(up->eof || s->was_reset);
+	assert_false(up->eof || chunked->eof || s->was_reset);
 	rig_run(&g, 2000);
-	assert_true(up->eof && s->was_reset);
+	assert_true(up->eof && chunked->eof && s->was_reset);
 	free(body);
 	rig_close(&g);
 }
@@ -1392,6 +1396,7 @@ a_head_in_many_pieces(void **state)
 	char *fill = big(20000);
 	const char *all;
 	struct cl *c;
+	struct as *s;
 	struct dyn d = { 0 };
 
 	(void)state;
@@ -1413,11 +1418,21 @@ a_head_in_many_pieces(void **state)
 		rig_run(&g, 7);
 	}
 	assert_true(as_has(asked(1), "GET /many "));
-	assert_true(as_has(ag_last(web), d.p));
+	s = ag_last(web);
+	assert_true(as_has(s, d.p));
 	/* What came behind it is small, and so is what it is kept in. */
 	assert_int_equal(g.r->large.used, 0);
 	assert_int_equal(g.r->small.used, 1);
-	assert_int_equal(answered(c, ag_last(web), OK2), 200);
+	/* The same for the answer. */
+	dyn_put(&d, "Content-Length: 2\r\n\r\nok", 23);
+	as_say(s, "HTTP/1.1 200 OK\r\n");
+	for (size_t i = 0; i < d.n; i += 230) {
+		as_sayn(s, d.p + i, min_size(230, d.n - i));
+		rig_run(&g, 7);
+	}
+	assert_int_equal(cl_take(c, false), 200);
+	assert_true(cl_head_has(c, "\r\nX-39: "));
+	assert_int_equal(g.r->large.used, 0);
 	assert_int_equal(cl_take(c, false), 200);
 	free(fill);
 	free(d.p);
@@ -1429,15 +1444,20 @@ a_head_in_many_pieces(void **state)
 static void
 a_client_that_closes_its_side(void **state)
 {
+	static const struct { const char *field, *body; } rows[] = {
+		{ "Content-Length: 2\r\n", "ab" },
+		{ "Content-Length: 9\r\n", "ab" },
+		{ "Transfer-Encoding: chunked\r\n", "2\r\nab\r\n" },
+	};
 	struct cl *c;
 
 	(void)state;
 	begin_web();
-	for (int late = 0; late < 2; late++) {
+	for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
 		c = cl_new(&g, C1, NULL);
-		cl_put(c, req("POST /", "Content-Length: 2\r\n"));
-		cl_put(c, "ab");
-		if (late)
+		cl_put(c, req("POST /", rows[i / 2].field));
+		cl_put(c, rows[i / 2].body);
+		if (i % 2 == 1)
 			rig_settle(&g);
 		cl_shut(c);
 		rig_settle(&g);
