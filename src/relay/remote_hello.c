@@ -11,10 +11,12 @@
 #include "codec/b64.h"
 #include "crypto/ct.h"
 
+/* The same process; that of another credential only says so. */
 static bool
 same_instance(const struct remote *a, const struct remote *b)
 {
-	return memcmp(a->instance, b->instance, sizeof a->instance) == 0;
+	return a->credential == b->credential &&
+	    memcmp(a->instance, b->instance, sizeof a->instance) == 0;
 }
 
 /*
@@ -59,7 +61,7 @@ remote_may_own(const struct remote *l)
 	const struct remote *o = remote_owner(l->r, name_slice(&l->name));
 
 	return o == NULL || l->start || (l->may.n > 0 && o->may.n == 0) ||
-	    memcmp(o->instance, l->instance, sizeof l->instance) == 0;
+	    same_instance(o, l);
 }
 
 /* A record that is kept for those who resume is not for a new session; nor
@@ -290,6 +292,7 @@ remote_succeed(struct remote *l)
 		else if (o->state == REMOTE_CURRENT ||
 		    (o->state == REMOTE_DRAINING && !same) ||
 		    (o->state == REMOTE_PROVISIONAL &&
+		    (l->may.n > 0 || o->credential == l->credential) &&
 		    o->welcomed < l->welcomed &&
 		    (same || l->start || !o->start)))
 			remote_end(o, same ? CLOSE_DONE : CLOSE_REPLACED);

@@ -452,6 +452,35 @@ a_name_is_taken_back_by_its_token(void **state)
 	rig_close(&g);
 }
 
+/* Who has no token for the name cannot end by a confirmation of its own what
+ * was welcomed to who has one; also not as the same process. */
+static void
+a_confirmation_leaves_who_has_the_token(void **state)
+{
+	(void)state;
+	for (int same = 0; same < 2; same++) {
+		struct ag *a, *b;
+
+		begin_people("web");
+		fake.agent = "lab";
+		a = provisional(A2, 21);
+		fake.agent = "";
+		fake.credential = 20;
+		b = ag_new(&g, A3, "lab");
+		if (same)
+			memcpy(b->hello.instance, a->hello.instance,
+			    sizeof b->hello.instance);
+		ag_dial(b);
+		rig_settle(&g);
+		assert_true(b->confirmed && a->close_code == 0);
+		ag_confirm(a);
+		rig_settle(&g);
+		assert_true(a->confirmed && a->close_code == 0);
+		assert_int_equal(b->close_code, CLOSE_REPLACED);
+		rig_close(&g);
+	}
+}
+
 /* The status URL of the app `web` of an agent. */
 static bool
 has_bare_name(const char *agent)
@@ -865,6 +894,7 @@ main(void)
 		T(agents_have_the_names_of_their_tokens),
 		T(a_name_is_looked_at_again_when_it_is_confirmed),
 		T(a_name_is_taken_back_by_its_token),
+		T(a_confirmation_leaves_who_has_the_token),
 		T(an_agents_tunnel_ends_with_its_token),
 		T(a_bare_name_is_its_credentials),
 		T(many_names_take_nobody_elses),
