@@ -37,6 +37,7 @@ enum {
 	IDLE_CLOSE_MS = 25 * 1000,
 	SEED_S = 20,                    /* a seed that takes longer hangs */
 	NOISE = 65521,                  /* bytes of it; a prime */
+	TRACE_SHOWN = 6000,             /* bytes of a failing seed's */
 };
 
 struct sim sim;
@@ -450,6 +451,37 @@ run(void)
 
 /* ---- many of them ---- */
 
+/* Once more with its trace, of which the end is shown. */
+static void
+show_trace(uint64_t seed)
+{
+	static char text[TRACE_SHOWN + 1];
+	FILE *f = tmpfile();
+	long n;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = f == NULL ? -1 : fork();
+	if (pid == 0) {
+		if (dup2(fileno(f), STDERR_FILENO) < 0)
+			_exit(2);
+		sim.seed = seed;
+		sim.trace = true;
+		alarm(SEED_S);
+		run();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		return;
+	fseek(f, 0, SEEK_END);
+	n = ftell(f);
+	fseek(f, n > TRACE_SHOWN ? n - TRACE_SHOWN : 0, SEEK_SET);
+	text[fread(text, 1, TRACE_SHOWN, f)] = 0;
+	fclose(f);
+	printf("%s", strchr(text, '\n') == NULL ? text :
+	    strchr(text, '\n') + 1);
+}
+
 /* One seed in a process of its own: did it pass? *us: its CPU time. */
 static bool
 try_seed(uint64_t seed, enum plant plant, bool quiet, uint64_t *us)
@@ -514,6 +546,7 @@ many(uint64_t from, uint64_t n, time_t until)
 			n = i + 1;
 		*result = (struct result){ 0 };
 		if (!try_seed(from + i, PLANT_NONE, false, &us[i])) {
+			show_trace(from + i);
 			printf("replay: make sim SEED=%llu\n",
 			    (unsigned long long)(from + i));
 			bad++;

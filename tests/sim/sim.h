@@ -217,6 +217,8 @@ struct slice sim_agent_said(const struct sim_agent *a, bool known);
 void sim_agent_healed(struct sim_agent *a);
 /* All are over. */
 void sim_agent_peace(struct sim_agent *a);
+/* It has so many blocks to give, for some seconds. */
+void sim_agent_scarce(struct sim_agent *a, uint32_t left);
 /* Something hinders its tunnel until then, `cut`: and ends its connection. */
 void sim_agent_hinder(struct sim_agent *a, uint64_t until_ms, bool cut);
 /* When it last lost its connection. */

@@ -68,6 +68,8 @@ struct sim_agent {
 	uint64_t served_ms;             /* this service began; 0: none */
 	uint64_t healed_ms;             /* nothing hinders it since */
 	uint64_t start_ms;              /* start anew then; 0: no */
+	uint64_t scarce_ms;             /* until then; 0: there is enough */
+	uint32_t taken;                 /* blocks that it has not got */
 	uint64_t drained_ms;            /* asked to stop, it may wait so long */
 };
 
@@ -504,6 +506,43 @@ sim_agent_new(size_t i)
 	return agent_make(i, world_host(sim.w, name, ip));
 }
 
+static void
+scarce_over(struct sim_agent *a)
+{
+	if (a->agent != NULL)
+		blocks_unreserve(&a->agent->blocks, a->taken);
+	a->taken = 0;
+	a->scarce_ms = 0;
+}
+
+void
+sim_agent_scarce(struct sim_agent *a, uint32_t left)
+{
+	struct blocks *b;
+	uint32_t n;
+
+	if (a->agent == NULL || a->stopping || a->scarce_ms > 0)
+		return;
+	b = &a->agent->blocks;
+	n = b->pool.cap - b->reserved;
+	a->taken = n > left ? n - left : 0;
+	assert(blocks_reserve(b, a->taken));
+	a->scarce_ms = sim_now() + 1 + sim_below(10000);
+	sim_note("fault: %s has %u blocks left", a->name, left);
+}
+
+/* It may refuse what is new, and cannot begin a session. */
+static void
+scarce_turn(struct sim_agent *a)
+{
+	if (a->scarce_ms == 0)
+		return;
+	sim_agent_hinder(a, sim_now(), false);
+	sim_agent_healed(a);
+	if (a->scarce_ms <= sim_now())
+		scarce_over(a);
+}
+
 void
 sim_agent_twin(size_t i)
 {
@@ -514,6 +553,7 @@ sim_agent_twin(size_t i)
 	    a->agent->start)
 		return;
 	sim_note("fault: a second process of %s", a->name);
+	scarce_over(a);                 /* it looks at its pools when it ends */
 	b = agent_make(i, a->machine);
 	b->old = a;
 	b->twin_ms = sim_now();
@@ -548,6 +588,7 @@ agent_gone(struct sim_agent *a)
 {
 	munmap(a->arena.p, a->arena.cap);
 	a->agent = NULL;
+	scarce_over(a);
 	for (int fd = 0; fd < FILTERS; fd++)
 		a->filters[fd].on = false;
 }
@@ -569,6 +610,7 @@ sim_agent_stop(struct sim_agent *a, bool for_good)
 	a->drained_ms = a->stopping ? 0 : sim_now() + a->cfg.drain_ms;
 	a->for_good = for_good;
 	a->stopping = true;
+	scarce_over(a);
 	if (a->agent != NULL)
 		agent_stop(a->agent, wrap(a, world_io(a->host)));
 	world_kick(a->host);
@@ -637,6 +679,7 @@ sim_agent_healed(struct sim_agent *a)
 void
 sim_agent_peace(struct sim_agent *a)
 {
+	scarce_over(a);
 	sim_agent_healed(a);
 	a->hinder_until_ms = min_u64(a->hinder_until_ms, sim_now());
 }
@@ -847,6 +890,7 @@ sim_agent_turn(struct sim_agent *a)
 		old_turn(a);
 	if (a->agent == NULL || a->stopping)
 		blame(&a->blame, sim_now());
+	scarce_turn(a);
 	hinder_turn(a);
 	check_leaves(a);
 	if (a->agent != NULL && agent_exit_code(a->agent) >= 0) {

@@ -557,6 +557,10 @@ fault(enum fault f)
 {
 	size_t i = (size_t)sim_below(sim.nagents);
 
+	if (f == FAULT_SCARCE && sim_chance(500)) {
+		sim_agent_scarce(sim.agents[i], (uint32_t)sim_below(30));
+		return;
+	}
 	switch (f) {
 	case FAULT_RELAY:
 	case FAULT_RELAY_STOP:
