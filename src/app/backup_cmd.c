@@ -14,7 +14,6 @@
 
 #include "app/console.h"
 #include "app/file.h"
-#include "app/help.h"
 #include "app/out.h"
 #include "codec/date.h"
 #include "net/clock.h"

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "app/out.h"
-#include "app/version.h"
 
 enum { WIDTH = 78, INDENT = 8 };
 

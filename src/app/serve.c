@@ -5,7 +5,6 @@
  */
 #include "app/serve.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

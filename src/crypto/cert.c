@@ -9,12 +9,9 @@
 #include "crypto/choice.h"
 #include "crypto/cert.h"
 
-#include <assert.h>
-
 #include "base/io.h"
 #include "base/num.h"
 #include "codec/b64.h"
-#include "codec/url.h"
 #include "crypto/ct.h"
 #include "crypto/der.h"
 #include "crypto/hash.h"

@@ -25,7 +25,6 @@
 #endif
 
 #include "base/num.h"
-#include "net/clock.h"
 #include "net/listen.h"
 
 enum { SLOT_FREE, SLOT_ASKED, SLOT_ANSWERED };

@@ -10,8 +10,6 @@
  */
 #include "net/tls_inside.h"
 
-#include <assert.h>
-
 #include "base/num.h"
 
 enum { KEYX_BITS = 12, NAME_MAX_BYTES = 256 };

@@ -11,8 +11,6 @@
  */
 #include "net/tls_inside.h"
 
-#include <assert.h>
-
 #include "crypto/choice.h"
 #include "codec/date.h"
 #include "crypto/ct.h"

@@ -9,8 +9,6 @@
  */
 #include "relay/parts.h"
 
-#include <assert.h>
-
 #include "base/num.h"
 #include "crypto/hash.h"
 

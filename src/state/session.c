@@ -9,8 +9,6 @@
  */
 #include "state/inside.h"
 
-#include <assert.h>
-
 #include "base/num.h"
 #include "codec/b64.h"
 #include "crypto/jwt.h"

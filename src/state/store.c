@@ -8,7 +8,6 @@
 #include <assert.h>
 
 #include "base/num.h"
-#include "codec/b64.h"
 #include "state/strength.h"
 
 size_t
