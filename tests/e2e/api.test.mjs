@@ -14,7 +14,7 @@ const test = (name, fn) => it(name, { skip: needsRelay, timeout: NEVER_MS }, fn)
 after(shutDown);
 
 const chapter = readFileSync(join(ROOT, 'PROTOCOL.md'), 'utf8').split('## 17. The relay')[1].split('\n## ')[0];
-const documented = [...chapter.matchAll(/^\| (GET|POST) `([^`]+)`( †)? \|/gm)].map(([, method, path, app]) => ({ method, path, app }));
+const documented = [...chapter.matchAll(/^\| (GET|POST) `([^`]+)`( ‡)? \|/gm)].map(([, method, path, app]) => ({ method, path, app }));
 
 // What the source says that there is.
 function served() {
@@ -89,7 +89,7 @@ describe('the HTTP API', { skip: needsRelay }, () => {
 			}
 	});
 
-	test('an app\'s own site has those with † and no others', async () => {
+	test('an app\'s own site has those with ‡ and no others', async () => {
 		const host = `web.apps.localhost:${relay.port}`;
 		for (const { method, path, app } of documented.filter((d) => !d.path.includes('logout'))) {
 			const res = await ask({ method, path: `/_adit${path}` }, { host });

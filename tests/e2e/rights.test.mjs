@@ -14,7 +14,7 @@ const test = (name, fn) => it(name, { skip: needsRelay, timeout: NEVER_MS }, fn)
 after(shutDown);
 
 const chapter = readFileSync(join(ROOT, 'PROTOCOL.md'), 'utf8').split('## 17. The relay')[1].split('\n## ')[0];
-const rows = [...chapter.matchAll(/^\| (GET|POST) `([^`]+)`(?: †)? \| ([^|]*) \|/gm)]
+const rows = [...chapter.matchAll(/^\| (GET|POST) `([^`]+)`(?: ‡)? \| ([^|]*) \|/gm)]
 	.map(([, method, path, who]) => ({ method, path, who: who.trim() }));
 const PASSWORD = 'a long enough password';
 
@@ -54,7 +54,7 @@ describe('everybody tries everything', { skip: needsRelay }, () => {
 		'viewer, `read`': [...sessions, '`read`', '`admin`'],
 		'any': everybody, 'any session': everybody, 'session, token': everybody,
 		'account': sessions,
-		'console only': [],
+		'the command line only': [],
 	})[who];
 
 	test('each path does for each role and scope what the table says', async () => {
