@@ -252,6 +252,16 @@ say_listen(const struct serve *s, const struct relay_listen *l,
 	}
 }
 
+/* A proxy that is trusted is taken to speak https, where it usually does. */
+static void
+put_domain(const struct serve *s, struct buf *b, uint16_t port)
+{
+	bool tls = s->rs.ncerts > 0, proxied = !tls && s->rs.cfg.ntrust > 0;
+
+	urls_put_name(b, tls || proxied, s->rs.cfg.domain,
+	    proxied ? 443 : port);
+}
+
 static void
 say_names(const struct serve *s, uint16_t port)
 {
@@ -263,7 +273,7 @@ say_names(const struct serve *s, uint16_t port)
 		LOGF(&s->log, LOG_INFO, "relay", "open",
 		    log_s("url", cfg->public_url), log_c("site", "main"));
 	if (cfg->domain.n > 0) {
-		urls_put_name(&b, s->certs.n > 0, cfg->domain, port);
+		put_domain(s, &b, port);
 		LOGF(&s->log, LOG_INFO, "relay", "open",
 		    log_s("url", buf_slice(&b)), log_c("site", "main"));
 	}
@@ -288,14 +298,11 @@ void
 serve_url(const struct serve *s, struct buf *b)
 {
 	const struct relay_cfg *cfg = &s->rs.cfg;
-	bool tls = s->rs.ncerts > 0;
 
 	if (cfg->public_url.n > 0) {
 		buf_put(b, cfg->public_url);
 	} else if (cfg->domain.n > 0) {
-		/* A proxy that is trusted is taken to speak https. */
-		urls_put_name(b, tls || cfg->ntrust > 0, cfg->domain,
-		    !tls && cfg->ntrust > 0 ? 443 : cfg->nlistens > 0 ?
+		put_domain(s, b, cfg->nlistens > 0 ?
 		    cfg->listens[0].addr.port : s->rs.listens[0].addr.port);
 		b->n--;
 	}
@@ -309,8 +316,7 @@ say_agent(const struct serve *s, const struct addr *best)
 
 	buf_lit(&b, "adit agent --relay ");
 	if (s->rs.cfg.domain.n > 0)
-		urls_put_name(&b, s->certs.n > 0, s->rs.cfg.domain,
-		    best->port);
+		put_domain(s, &b, best->port);
 	else
 		urls_put(&b, s->certs.n > 0, best);
 	buf_lit(&b, " --app 3000");

@@ -44,7 +44,7 @@ http {
 
 function caddy(folder, file, port, upstream) {
 	let site = readFileSync(join(DEPLOY, file), 'utf8');
-	site = put(site, 'adit.example.org {', `http://127.0.0.1:${port} {`);
+	site = put(site, 'relay.example.org {', `http://127.0.0.1:${port} {`);
 	site = put(site, '127.0.0.1:4000', upstream);
 	const conf = join(folder, 'Caddyfile');
 	writeFileSync(conf, `{
