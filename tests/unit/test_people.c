@@ -377,6 +377,22 @@ one_is_stretched_and_eight_wait(void **state)
 }
 
 static void
+no_password_stays_with_the_keeper(void **state)
+{
+	static const char wrong[] = "not her password";
+
+	(void)state;
+	assert_int_equal(login("anna", wrong), E_AUTH);
+	assert_int_equal(login("anna", ANNAS), E_OK);
+	assert_int_equal(op(&ben, "{\"op\":\"me.password\",\"old\":\"" BENS
+	    "\",\"new\":\"another password\"}"), 200);
+	assert_null(memmem(&k, sizeof k, wrong, strlen(wrong)));
+	assert_null(memmem(&k, sizeof k, ANNAS, strlen(ANNAS)));
+	assert_null(memmem(&k, sizeof k, BENS, strlen(BENS)));
+	assert_null(memmem(&k, sizeof k, "another password", 16));
+}
+
+static void
 a_hasher_that_fails_is_an_error_and_no_login(void **state)
 {
 	struct keeper_job j;
@@ -1404,6 +1420,7 @@ main(void)
 		E(a_shared_password_and_accounts_exclude_each_other),
 		T(who_does_not_exist_costs_the_same_work),
 		T(one_is_stretched_and_eight_wait),
+		T(no_password_stays_with_the_keeper),
 		T(a_hasher_that_fails_is_an_error_and_no_login),
 		T(a_dearer_cost_is_taken_at_the_next_login),
 		T(another_password_ends_the_other_sessions),
