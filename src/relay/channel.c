@@ -49,7 +49,8 @@ channel_bytes(const struct relay_plan *p)
 uint32_t
 channel_blocks(const struct relay_cfg *cfg, uint32_t blocks)
 {
-	uint32_t least = blocks_for(cfg->channel_message_max) + LEAST_BLOCKS;
+	uint32_t least = blocks_for(to_size(cfg->channel_message_max)) +
+	    LEAST_BLOCKS;
 
 	return blocks / 2 > least ? blocks / 2 : least;
 }

@@ -204,8 +204,9 @@ post_room(struct client *c)
 	struct relay *r = c->r;
 	struct channel *ch = r->channel;
 	struct channel_msg *m = c->post;
-	size_t total = m->total + c->body_left;
-	uint32_t longest = msg_blocks(r->cfg->channel_message_max);
+	size_t total = m->total + to_size(c->body_left);
+	uint32_t longest = msg_blocks(
+	    to_size(r->cfg->channel_message_max));
 
 	if (!m->seen)
 		m->loose = !post_vouched(c);
