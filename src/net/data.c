@@ -383,11 +383,15 @@ data_rotate(struct data *d, struct slice name, unsigned files)
 	for (unsigned i = files - 1; i > 0; i--) {
 		numbered(to, &f, name.n, i);
 		numbered(from, &f, name.n, i - 1);
-		if (renameat(d->dir, from, d->dir, to) != 0 &&
-		    errno != ENOENT)
-			return io_error(d);
+		/* One after the other: a crash loses no content. */
+		if (renameat(d->dir, from, d->dir, to) == 0)
+			e = sync_dir(d);
+		else if (errno != ENOENT)
+			e = io_error(d);
+		if (e != E_OK)
+			return e;
 	}
-	return sync_dir(d);
+	return E_OK;
 }
 
 enum err

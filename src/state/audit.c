@@ -97,7 +97,7 @@ audit_load(struct audit *a, const struct store_io *io, struct buf *area,
 {
 	struct slice text, rest;
 	uint8_t name[16];
-	size_t lines, good;
+	size_t lines, good, end;
 	bool in_order;
 	enum err e = load(io, log_file, area);
 
@@ -109,14 +109,22 @@ audit_load(struct audit *a, const struct store_io *io, struct buf *area,
 	text = buf_slice(area);
 	in_order = scan(text, &good, &lines, &a->next);
 	rest = slice_from(text, good);
-	/* A crash leaves the front of a line, never its end. */
-	if (!in_order || slice_find(rest, '\n') < rest.n)
+	/* Of the last line a crash leaves the front, or a line with a hole of
+	 * zeros. */
+	end = slice_find(rest, '\n');
+	if (!in_order || (end < rest.n && (end + 1 < rest.n ||
+	    slice_find(rest, 0) == rest.n)))
 		return store_wrong(f, E_SYNTAX, lines + 1, in_order ?
 		    "damaged" : "lines are missing before this one");
 	*cut = rest.n;
 	a->bytes = good;
-	if (*cut > 0 && !io->save(io->ctx, log_file, slice_head(text, good)))
-		return store_wrong(f, E_IO, 0, "cannot be written");
+	/* On a full disk that has to wait for the next entry. */
+	a->torn = *cut > 0 && !io->save(io->ctx, log_file,
+	    slice_head(text, good));
+	/* What was read must not get lost after what follows: whoever wrote
+	 * it may have ended before it was durable. */
+	if (text.n > 0 && !a->torn)
+		(void)io->append(io->ctx, log_file, SL(""));
 	if (lines == 0 && load(io, file_name(name, 1), area) == E_OK)
 		(void)scan(buf_slice(area), &good, &lines, &a->next);
 	return E_OK;

@@ -8,9 +8,9 @@
  * (as one line): n counts without a gap, and the last 16 characters are the
  * start of the SHA-256 of what stands before them, in hex. That finds damage,
  * not forgery: who can write the file can compute it. A last line without its
- * end is what a crash leaves; it is cut off at the next start. Any other damage
- * is an error. At AUDIT_BYTES the file becomes audit.log.1, that one .2, and
- * so on; the oldest goes.
+ * end, or with zeros in it, is what a crash leaves; it is cut off at the next
+ * start, or before the next entry. Any other damage is an error. At AUDIT_BYTES
+ * the file becomes audit.log.1, that one .2, and so on; the oldest goes.
  */
 #ifndef ADIT_STATE_AUDIT_H
 #define ADIT_STATE_AUDIT_H
@@ -39,8 +39,8 @@ struct audit_entry {
 };
 
 /*
- * audit_load: look through audit.log. *cut is set to the bytes of a torn last
- * line, which is gone then.
+ * audit_load: look through audit.log, and make durable what is there. *cut is
+ * set to the bytes of a torn last line, which does not count.
  *   E_OK; E_SYNTAX with *f: damaged before its last line; E_IO
  */
 enum err audit_load(struct audit *a, const struct store_io *io,

@@ -36,8 +36,8 @@ struct store_io {
 	enum err (*load)(void *ctx, struct slice name, struct buf *into);
 	/* Write the file whole; false, and the old stays, if that failed. */
 	bool (*save)(void *ctx, struct slice name, struct slice content);
-	/* Append to the file, making it, durably. False: it may have been
-	 * appended in part. */
+	/* Append to the file, making it, durably (with nothing to append:
+	 * what is there). False: it may have been appended in part. */
 	bool (*append)(void *ctx, struct slice name, struct slice content);
 	/* NAME becomes NAME.1, that one NAME.2, and so on, so that `files` of
 	 * them stay. False if a step failed; no content is lost but that of

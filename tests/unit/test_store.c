@@ -488,11 +488,57 @@ a_torn_last_line_is_cut_wherever_it_tore(void **state)
 		assert_int_equal(open_log(), E_OK);
 		assert_int_equal(cut, 0);
 	}
-	/* A tail of zeros, as some file systems leave it. */
+	/* A line that is no crash's, but damaged. */
+	whole[first + 20] ^= 1;
+	disk_put(SL("audit.log"), slice_of(whole, n));
+	assert_int_equal(open_log(), E_SYNTAX);
+	assert_int_equal(fault.line, 2);
+	/* A hole or a tail of zeros, as some file systems leave them. */
+	memset(whole + first + 10, 0, 30);
+	disk_put(SL("audit.log"), slice_of(whole, n));
+	assert_int_equal(open_log(), E_OK);
+	assert_int_equal(cut, n - first);
 	memset(whole + first, 0, 40);
 	disk_put(SL("audit.log"), slice_of(whole, first + 40));
 	assert_int_equal(open_log(), E_OK);
 	assert_int_equal(cut, 40);
+}
+
+static void
+a_torn_line_on_a_full_disk_is_cut_later(void **state)
+{
+	size_t n;
+
+	(void)state;
+	assert_int_equal(open_log(), E_OK);
+	assert_true(put_entry("one", ""));
+	n = strlen(disk_text("audit.log"));
+	disk_add(SL("audit.log"), SL("{\"n\":2,\"t\":1"));
+	disk.fail_at = disk.writes + 1;
+	assert_int_equal(open_log(), E_OK);
+	assert_int_equal(cut, 12);
+	assert_false(put_entry("lost", ""));
+	disk.fail_at = 0;
+	assert_true(put_entry("two", ""));
+	assert_non_null(strstr(disk_text("audit.log") + n, "{\"n\":2,"));
+	assert_int_equal(open_log(), E_OK);
+	assert_int_equal(cut, 0);
+	assert_int_equal(audit.next, 3);
+}
+
+/* Who wrote it may have been killed before it was. */
+static void
+what_was_read_of_the_log_is_made_durable(void **state)
+{
+	unsigned writes;
+
+	(void)state;
+	assert_int_equal(open_log(), E_OK);
+	assert_int_equal(disk.writes, 0);
+	assert_true(put_entry("one", ""));
+	writes = disk.writes;
+	assert_int_equal(open_log(), E_OK);
+	assert_int_equal(disk.writes, writes + 1);
 }
 
 static void
@@ -634,6 +680,8 @@ main(void)
 		T(one_row_too_many_is_refused),
 		T(an_entry_is_a_line_with_its_checksum),
 		T(a_torn_last_line_is_cut_wherever_it_tore),
+		T(a_torn_line_on_a_full_disk_is_cut_later),
+		T(what_was_read_of_the_log_is_made_durable),
 		T(a_log_damaged_before_its_end_is_refused),
 		T(a_failed_append_leaves_nothing_behind),
 		T(the_log_is_rotated_by_size_and_bounded),
