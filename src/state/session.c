@@ -349,14 +349,19 @@ answer_revoke(struct turn *t)
 {
 	struct audit_entry e = { .t = t->q->now_s, .what = SL("logout"),
 		.from = slice_of(t->q->from, t->q->from_n) };
+	bool *unwritten = &t->k->seen[CHANGE_SESSIONS];
 	struct session_row *s;
 	uint8_t role;
 
 	/* Of any age: with the clock ahead a token would only seem to be
 	 * over, and live again once that is put right. */
 	if (session_open(t, slice_of(t->q->text, t->q->text_n), 0, &s) !=
-	    E_OK)
-		return E_OK;
+	    E_OK) {
+		/* Its end may be one that could not be written. */
+		if (*unwritten)
+			*unwritten = !change_save(t->k, CHANGE_SESSIONS);
+		return *unwritten ? E_IO : E_OK;
+	}
 	e.who = session_user(t->k, s->serial, &role);
 	change_begin(t->k, CHANGE_SESSIONS);
 	s->used = 0;
@@ -364,7 +369,7 @@ answer_revoke(struct turn *t)
 		return E_OK;
 	/* Who leaves is out, whatever the disk says. */
 	s->used = 0;
-	t->k->seen[CHANGE_SESSIONS] = true;
+	*unwritten = true;
 	return E_IO;
 }
 

@@ -349,9 +349,13 @@ a_full_disk_does_not_keep_a_session_alive(void **state)
 		disk.fail_at = disk.writes + step;
 		assert_int_equal(revoke(&token), E_IO);
 		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
-		/* It is written as soon as it can be. */
+		/* It is written as soon as it can be, or said again. */
+		assert_int_equal(revoke(&token), E_IO);
 		disk.fail_at = 0;
-		keeper_tick(&k, NOW);
+		if (step == 1)
+			keeper_tick(&k, NOW);
+		else
+			assert_int_equal(revoke(&token), E_OK);
 		start(JWT_A, PASSWORD, TOKEN);
 		assert_int_equal(session_at(NOW, SL("")), E_AUTH);
 	}
