@@ -422,6 +422,8 @@ login_out(struct client *c, const struct http_head *h,
 			return;
 		}
 	}
+	if (r->verdict != NULL && r->verdict->jti_n > 0)
+		auth_end(r, c, slice_of(r->verdict->jti, r->verdict->jti_n));
 	if (r->verdict != NULL && r->verdict->kind == ASK_REVOKE &&
 	    r->verdict->result != E_OK) {
 		reply_error(c, h, 500, SL("The end of the session could not "

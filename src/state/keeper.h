@@ -205,7 +205,8 @@ enum keeper_for { KEEPER_LATER, KEEPER_RELAY, KEEPER_CONSOLE };
  *   ASK_REVOKE        text: a session token of that site, of any age
  *                     (logout). E_OK: over, and durably so, or it was, or it
  *                     is none. E_IO: over, but it could not be written: until
- *                     a keeper_tick can, a restart would forget it
+ *                     a keeper_tick can, a restart would forget it. jti: the
+ *                     session, if it ended now
  *   ASK_TOKEN         E_OK: credential; user: the one name that the agent may
  *                     have, or empty: any; expires_s: 0 for never, else its
  *                     tunnels end then. E_AUTH, E_EXPIRED

@@ -248,15 +248,23 @@ who_leaves_in_the_future_does_not_come_back(void **state)
 {
 	const struct io *io;
 	uint64_t then;
+	struct cl *c;
 
 	(void)state;
 	begin_empty();
 	two_people();
+	c = cl_new(&g, C1, NULL);
+	cl_put(c, "GET /api/events HTTP/1.1\r\n" HOST);
+	cl_put(c, mem);
+	cl_put(c, "\r\n");
+	rig_settle(&g);
 	io = world_io(g.host);
 	then = io->wall_ms;
 	world_wall(g.host, then + 400 * 86400000ull);
 	assert_int_equal(send_as("GET /api/me", mem, ""), 401);
 	assert_int_equal(send_as("POST /api/auth/logout", mem, ""), 200);
+	rig_settle(&g);
+	assert_true(c->eof && cl_has(c, "event: end\n"));
 	world_wall(g.host, then);
 	assert_int_equal(send_as("GET /api/me", mem, ""), 401);
 	assert_int_equal(send_as("GET /api/me", ann, ""), 200);
