@@ -19,10 +19,11 @@
 #include "net/data.h"
 #include "sim.h"
 
-enum { INODES = 4096, NAMES = 16, CHANGES = 4096, FDS = 8, FD_BASE = 1000,
+enum { INODES = 4096, NAMES = 48, CHANGES = 4096, FDS = 8, FD_BASE = 1000,
 	DIR_FD = 999, NAME_MAX_BYTES = 80, WRITE_MOST = 4096 };
 
-struct inode { struct dyn now, durable; bool synced; };
+/* Files only grow: what is durable is a front of what there is. */
+struct inode { struct dyn now, durable; size_t killed_n; };
 
 /* The names of a directory: which inode, -1: none. */
 struct dir { struct { char name[NAME_MAX_BYTES]; int inode; } e[NAMES]; };
@@ -35,12 +36,15 @@ struct open_file { int inode; size_t at; };
 static struct world_host *host;
 static struct inode inodes[INODES];
 static int ninodes;
-static struct dir now, durable;
+static struct dir now, durable, killed;
 static struct change changes[CHANGES];
-static size_t nchanges;
+static size_t nchanges, killed_changes;
 static struct open_file fds[FDS];
 static unsigned steps_left;
-static bool off, is_full;
+/* Nothing that is done counts any more: by a power loss, or the process was
+ * killed and only sees what it would have done. */
+static bool off, was_killed, after_kill, kills, is_full;
+static unsigned full_in, refused;       /* writes until one fails; that did */
 
 /* ---- names ---- */
 
@@ -95,10 +99,11 @@ change(const char *set, int inode, const char *gone)
 /* ---- power ---- */
 
 static void
-copy(struct dyn *to, const struct dyn *from, size_t n)
+end_all(void)
 {
-	to->n = 0;
-	dyn_put(to, from->p, n);
+	off = true;
+	steps_left = 0;
+	world_pause(host, true);
 }
 
 /* What is on the disk becomes what is durable, and some of the rest. */
@@ -112,23 +117,41 @@ lose_power(void)
 	nchanges = 0;
 	for (int i = 0; i < ninodes; i++) {
 		struct inode *f = &inodes[i];
+		size_t from = f->durable.n, n;
 
-		if (f->synced || sim_chance(300))
+		if (f->now.n == from || sim_chance(300))
 			continue;
-		copy(&f->durable, &f->now, (size_t)sim_below(f->now.n + 1));
-		if (f->durable.n > 0 && sim_chance(300))
-			f->durable.p[sim_below(f->durable.n)] = 0;
+		n = f->now.n - from;
+		if (sim_chance(600))
+			n = (size_t)sim_below(n + 1);
+		dyn_put(&f->durable, f->now.p + from, n);
+		if (n > 0 && sim_chance(500))
+			f->durable.p[from + sim_below(n)] = 0;
 	}
-	off = true;
-	steps_left = 0;
-	world_pause(host, true);
+	was_killed = false;
+	end_all();
+}
+
+static void
+kill_process(void)
+{
+	killed = now;
+	killed_changes = nchanges;
+	for (int i = 0; i < ninodes; i++)
+		inodes[i].killed_n = inodes[i].now.n;
+	was_killed = true;
+	end_all();
 }
 
 /* Every call that changes something is a step. */
 static void
 step(void)
 {
-	if (steps_left > 0 && --steps_left == 0)
+	if (steps_left == 0 || --steps_left > 0)
+		return;
+	if (kills)
+		kill_process();
+	else
 		lose_power();
 }
 
@@ -136,6 +159,14 @@ void
 disk_lose_power(unsigned n)
 {
 	steps_left = n;
+	kills = false;
+}
+
+void
+disk_kill(unsigned n)
+{
+	steps_left = n;
+	kills = true;
 }
 
 bool
@@ -152,18 +183,50 @@ disk_after_power_loss(void)
 	world_pause(host, false);
 	off = false;
 	steps_left = 0;
-	nchanges = 0;
-	now = durable;
+	nchanges = was_killed ? killed_changes : 0;
+	now = was_killed ? killed : durable;
 	for (int i = 0; i < ninodes; i++) {
-		copy(&inodes[i].now, &inodes[i].durable, inodes[i].durable.n);
-		inodes[i].synced = true;
+		struct inode *f = &inodes[i];
+
+		if (was_killed) {
+			f->now.n = f->killed_n;
+			continue;
+		}
+		f->now.n = 0;
+		dyn_put(&f->now, f->durable.p, f->durable.n);
 	}
+	after_kill = was_killed;
+	was_killed = false;
+}
+
+bool
+disk_after_kill(void)
+{
+	return after_kill;
 }
 
 void
 disk_fill(bool full)
 {
 	is_full = full;
+}
+
+bool
+disk_is_full(void)
+{
+	return is_full;
+}
+
+void
+disk_fill_once(unsigned n)
+{
+	full_in = n;
+}
+
+unsigned
+disk_refused(void)
+{
+	return refused;
 }
 
 /* ---- the system calls of net/data.c ---- */
@@ -206,7 +269,6 @@ disk_openat(int dir, const char *name, int flags, ...)
 		step();
 		assert(ninodes < INODES);
 		inode = ninodes++;
-		inodes[inode].synced = true;
 		change(name, inode, "");
 	}
 	while (fds[fd].inode >= 0) {
@@ -260,16 +322,16 @@ disk_fsync(int fd)
 	struct inode *f;
 
 	step();
+	if (off)
+		return 0;
 	if (fd == DIR_FD) {
-		durable = off ? durable : now;
+		durable = now;
 		nchanges = 0;
 		return 0;
 	}
 	f = &inodes[file_of(fd)->inode];
-	if (off)
-		return 0;
-	copy(&f->durable, &f->now, f->now.n);
-	f->synced = true;
+	dyn_put(&f->durable, f->now.p + f->durable.n,
+	    f->now.n - f->durable.n);
 	return 0;
 }
 
@@ -279,11 +341,14 @@ disk_write(int fd, const void *p, size_t n)
 	struct inode *f = &inodes[file_of(fd)->inode];
 
 	step();
-	if (is_full)
+	/* Of what does not fit a part may. */
+	if ((is_full && sim_chance(600)) || (full_in > 0 && --full_in == 0)) {
+		refused++;
 		return fails(ENOSPC);
-	n = min_size(n, 1 + (size_t)sim_below(WRITE_MOST));
+	}
+	n = min_size(n, 1 + (size_t)sim_below(sim_chance(300) ? n :
+	    WRITE_MOST));
 	dyn_put(&f->now, p, n);
-	f->synced = false;
 	return (ssize_t)n;
 }
 
@@ -331,6 +396,53 @@ load(void *arg, const char *name)
 	if (e != E_OK && e != E_EOF)
 		sim_fail("%s cannot be read: %s", name, err_name(e));
 	return slice_of(area, n);
+}
+
+/* ---- the keeper's ---- */
+
+static struct data files = { .dir = DIR_FD, .lock = -1 };
+
+static enum err
+store_load(void *ctx, struct slice name, struct buf *into)
+{
+	size_t n = 0;
+	enum err e = data_load(ctx, name, into->p + into->n, buf_room(into),
+	    &n);
+
+	if (e == E_OK)
+		into->n += n;
+	return e == E_RANGE ? E_FULL : e;
+}
+
+static bool
+store_save(void *ctx, struct slice name, struct slice content)
+{
+	return data_save(ctx, name, content) == E_OK;
+}
+
+static bool
+store_append(void *ctx, struct slice name, struct slice content)
+{
+	return data_append(ctx, name, content) == E_OK;
+}
+
+static bool
+store_rotate(void *ctx, struct slice name, unsigned n)
+{
+	return data_rotate(ctx, name, n) == E_OK;
+}
+
+static bool
+store_remove(void *ctx, struct slice name)
+{
+	return data_remove(ctx, name) == E_OK;
+}
+
+struct store_io
+disk_store(void)
+{
+	return (struct store_io){ store_load, store_save, store_append,
+		store_rotate, store_remove, &files };
 }
 
 void

@@ -30,6 +30,8 @@ while IFS='|' read -r name file seeds edit; do
 		$flags -o "$out/$key" $others "$out/$key.o" \
 			"$build/sim/libadit.a" $libs
 	fi
-	"$out/$key" --caught "$seeds" --name "$name" || bad=1
+	accounts=
+	case $seeds in a*) accounts=--accounts seeds=${seeds#a} ;; esac
+	"$out/$key" --caught "$seeds" --name "$name" $accounts || bad=1
 done <tests/sim/plants.txt
 exit $bad

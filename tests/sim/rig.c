@@ -115,20 +115,36 @@ keeper_now(struct keeper *k, const struct ask *q, struct answer *a)
 	MUST(who == KEEPER_RELAY);
 }
 
+/* In the order in which they were true. */
+void
+rig_answer(struct rig *g, const struct answer *a)
+{
+	uint64_t now_ms = world_now(g->w);
+
+	g->answer_ms = max_u64(g->answer_ms, now_ms + g->keeper_ms);
+	world_answer(g->host, a, (uint32_t)(g->answer_ms - now_ms));
+}
+
 static bool
 keeper_ask(void *arg, struct world_host *h, const struct ask *q)
 {
 	struct rig *g = arg;
 	struct answer a;
 
+	(void)h;
 	if (g->keeper_full)
 		return false;
 	MUST(q->kind < sizeof g->asked / sizeof g->asked[0]);
 	g->asked[q->kind]++;
-	if (g->keeper_hook == NULL || !g->keeper_hook(g, q, &a))
+	if (g->keeper_hook == NULL || !g->keeper_hook(g, q, &a)) {
+		if (g->keeper_asked != NULL) {
+			g->keeper_asked(g, q);
+			return true;
+		}
 		keeper_now(g->keeper, q, &a);
+	}
 	if (!g->keeper_deaf)
-		world_answer(h, &a, g->keeper_ms);
+		rig_answer(g, &a);
 	return true;
 }
 
@@ -194,8 +210,14 @@ keeper_begin(struct rig *g)
 	struct store_fault fault;
 	size_t cut;
 
-	cfg.seed = slice_of(seed, sizeof seed);
+	g->keeper_ms = 1;
+	g->answer_ms = 0;
 	g->keeper = get_mem(sizeof *g->keeper);
+	if (g->keeper_open != NULL) {
+		g->keeper_open(g);
+		return;
+	}
+	cfg.seed = slice_of(seed, sizeof seed);
 	secret_set(&jwt, SL("a jwt secret of more than 32 bytes"));
 	secret_set(&password, SL(RIG_PASSWORD));
 	secret_set(&token, SL(RIG_TOKEN));
@@ -203,7 +225,25 @@ keeper_begin(struct rig *g)
 	keeper_init(g->keeper, &cfg);
 	MUST(keeper_load(g->keeper, world_io(g->host)->wall_ms / 1000, &cut,
 	    &fault) == E_OK);
-	g->keeper_ms = 1;
+}
+
+static void
+keeper_end(struct rig *g)
+{
+	keeper_wipe(g->keeper);
+	free(g->keeper);
+	g->keeper = NULL;
+}
+
+void
+rig_keeper(struct rig *g, void (*open)(struct rig *g),
+    void (*asked)(struct rig *g, const struct ask *q), const char *login)
+{
+	keeper_end(g);
+	g->keeper_open = open;
+	g->keeper_asked = asked;
+	g->login = login;
+	keeper_begin(g);
 }
 
 void
@@ -219,6 +259,7 @@ rig_init(struct rig *g, const struct world_cfg *cfg)
 	g->cfg.hash_seed = 12345;
 	g->cfg.version = SL("0.0.0-test");
 	g->check_each = 1;
+	g->login = "{\"password\":\"" RIG_PASSWORD "\"}";
 	keeper_begin(g);
 	world_keeper(g->host, keeper_ask, g);
 	rig_listen(g, RIG_MAIN, LISTEN_MAIN, "");
@@ -267,6 +308,7 @@ rig_start(struct rig *g)
 	    world_io(g->host), world_file(g->host, "relay.json")) == E_OK);
 	MUST(relay_load_channel(g->r, world_file(g->host, "channel.json")) ==
 	    E_OK);
+	relay_set_mode(g->r, keeper_mode_name(g->keeper));
 	world_program(g->host, relay_on_event, relay_on_step, g);
 }
 
@@ -277,9 +319,7 @@ rig_kill(struct rig *g)
 	arena_end(&g->arena);
 	g->r = NULL;
 	g->taken = 0;
-	keeper_wipe(g->keeper);
-	free(g->keeper);
-	g->keeper = NULL;
+	keeper_end(g);
 }
 
 void
@@ -819,14 +859,13 @@ take_cookie(const struct cl *c, const char *name, char *out, size_t cap)
 void
 rig_login(struct rig *g, const char *ip)
 {
-	static const char body[] = "{\"password\":\"" RIG_PASSWORD "\"}";
 	struct cl *c = cl_new(g, ip, NULL);
 	char req[400];
 
 	snprintf(req, sizeof req, "POST /_adit/api/auth/login HTTP/1.1\r\n"
 	    "Host: " RIG_MAIN "\r\nContent-Type: application/json\r\n"
 	    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-	    strlen(body), body);
+	    strlen(g->login), g->login);
 	MUST(cl_ask(c, req) == 200);
 	take_cookie(c, "adit", g->cookie, sizeof g->cookie);
 	take_cookie(c, "adit-device", g->device, sizeof g->device);
@@ -1450,7 +1489,6 @@ rig_close(struct rig *g)
 	}
 	world_free(g->w);
 	arena_end(&g->arena);
-	keeper_wipe(g->keeper);
-	free(g->keeper);
+	keeper_end(g);
 	dyn_free(&g->sessions);
 }

@@ -119,6 +119,11 @@ struct rig {
 	/* Answers instead of the keeper, if it returns true. */
 	bool (*keeper_hook)(struct rig *g, const struct ask *q,
 	    struct answer *a);
+	/* Instead of the keeper of one shared password: see rig_keeper. */
+	void (*keeper_open)(struct rig *g);
+	void (*keeper_asked)(struct rig *g, const struct ask *q);
+	uint64_t answer_ms;     /* when the last one arrives */
+	const char *login;      /* what rig_login says */
 	bool keeper_files;      /* its sessions are kept on the relay's host */
 	struct dyn sessions;    /* else here */
 	uint8_t starts;         /* of the keeper */
@@ -135,6 +140,13 @@ struct rig {
 
 /* A world, and the configuration to be changed before rig_start. */
 void rig_init(struct rig *g, const struct world_cfg *cfg);
+/* Another keeper; before rig_start. `open` opens g->keeper, which is all zero,
+ * at each start; `asked` is told each question and answers by rig_answer;
+ * `login` is what rig_login says. */
+void rig_keeper(struct rig *g, void (*open)(struct rig *g),
+    void (*asked)(struct rig *g, const struct ask *q), const char *login);
+/* An answer or a note to the relay, behind all before it. */
+void rig_answer(struct rig *g, const struct answer *a);
 /* One more listening socket; before rig_start. */
 void rig_listen(struct rig *g, const char *where, enum listen_kind kind,
     const char *app);

@@ -12,6 +12,7 @@
  *   sim --seed S [--trace]     one seed
  *   sim --planted              each planted bug must be caught
  *   sim --caught N             a program with a bug must fail within N seeds
+ *   ... --accounts             in each seed there are accounts
  */
 #include "sim.h"
 
@@ -29,6 +30,7 @@
 #include "base/num.h"
 #include "disk.h"
 #include "rig.h"
+#include "sim_folk.h"
 
 enum {
 	PEACE_MS = 1000, CALM_MS = 3000, SEEDS_MOST = 1 << 20,
@@ -223,6 +225,7 @@ sim_turn(void)
 	}
 	if (sim_fate_ms() > 0)
 		blame(&sim.away, sim_now());
+	folk_turn();
 	if (sim.g->r != NULL)
 		sim_check_turn();
 }
@@ -326,7 +329,11 @@ begin(struct rig *g)
 		    slice_of(publics[i], strlen(publics[i]));
 	}
 	world_name(sim.w, "relay.test", SIM_RELAY);
+	if (folk_wanted())
+		folk_begin();
 	rig_start(g);
+	if (folk.on)
+		folk_setup();
 	for (size_t i = 0; i < sim.nagents; i++) {
 		sim.agents[i] = sim_agent_new(i);
 		sim.apps[i] = sim_app_new(i, sim_agent_machine(sim.agents[i]));
@@ -352,6 +359,7 @@ check_logins(void)
 		if ((sim.ended[i] || sim.unwritten[i]) && status < 300)
 			sim_fail("an ended login is valid again: %u", status);
 	}
+	folk_check();
 }
 
 static void
@@ -419,6 +427,7 @@ run(void)
 		sim_faults_turn();
 		sim_turn();
 	}
+	folk_peace();
 	sim_faults_heal(true);
 	sim_note("healed");
 	if (sim.plant == PLANT_LEAK)
@@ -428,13 +437,13 @@ run(void)
 	sim_note("served");
 	turns(CALM_MS);
 	sim.calm = true;
-	while (!sim_people_rest())
+	while (!sim_people_rest() || !folk_rest())
 		sim_turn();
 	turns(3000);
 	for (size_t i = 0; i < sim.nagents; i++)
 		sim_check_quiet(i);
 	check_logins();
-	if (sim_chance(300)) {
+	if (sim_chance(folk.on ? 800 : 300)) {
 		sim_power_cycle();
 		check_logins();
 	}
@@ -540,6 +549,7 @@ many(uint64_t from, uint64_t n, time_t until)
 {
 	uint64_t *us = sim_mem(sizeof *us * (size_t)n), sum = 0, ms = 0;
 	uint64_t bad = 0, done = 0, errors = 0, cuts = 0, survived = 0;
+	struct result folks = { 0 };
 
 	for (uint64_t i = 0; i < n; i++) {
 		if (until != 0 && time(NULL) >= until)
@@ -557,6 +567,10 @@ many(uint64_t from, uint64_t n, time_t until)
 		errors += result->errors;
 		cuts += result->cuts;
 		survived += result->survived;
+		folks.acts += result->acts;
+		folks.streams += result->streams;
+		folks.ended += result->ended;
+		folks.crashes += result->crashes;
 	}
 	if (!replays(from))
 		bad++;
@@ -572,6 +586,9 @@ many(uint64_t from, uint64_t n, time_t until)
 	    (unsigned long long)sum / 1000,
 	    (unsigned long long)(ms * 1000 / max_u64(sum, 1)),
 	    (unsigned long long)us[n / 2]);
+	printf("sim: accounts: %u acts, %u starts after a crash, %u streams, "
+	    "%u of them ended as rights did\n", folks.acts, folks.crashes,
+	    folks.streams, folks.ended);
 	free(us);
 	return bad > 0;
 }
@@ -654,6 +671,8 @@ main(int argc, char **argv)
 			seconds = strtoull(v, NULL, 10);
 		else if (strcmp(a, "--caught") == 0)
 			most = strtoull(v, NULL, 10);
+		else if (strcmp(a, "--accounts") == 0)
+			folk.always = true;
 		else if (strcmp(a, "--name") == 0)
 			name = v;
 		else if (strcmp(a, "--plant") == 0)

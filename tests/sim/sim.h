@@ -8,6 +8,7 @@
  *   sim_app.c     an HTTP app with WebSocket echo beside each agent
  *   sim_person.c  people who ask, upload, read slowly, vanish
  *   sim_hostile.c those who would do harm: people, agents, thieves of tokens
+ *   sim_folk.h    accounts, in some of the seeds
  *
  * An exchange is one request and its answer, or one WebSocket. Every byte of
  * it follows from its number, direction and offset, so both ends know at once
@@ -125,7 +126,8 @@ struct sim {
 
 /* What a seed's process tells the one that counts. */
 struct result { uint64_t virtual_ms, digest; unsigned done, errors, cuts,
-	survived; };                    /* whole, with a cut in between */
+	survived,                       /* whole, with a cut in between */
+	acts, streams, ended, crashes; };       /* of accounts */
 
 extern struct sim sim;
 extern struct result *result;

@@ -69,6 +69,7 @@ relay_dies(bool power)
 {
 	struct slice s;
 
+	power = power || disk_is_off();
 	rig_kill(sim.g);
 	memset(sim.unwritten, 0, sizeof sim.unwritten);
 	if (power)
@@ -126,7 +127,7 @@ stop_turn(void)
 {
 	uint64_t most = lasting.stop_ms + sim.g->cfg.drain_ms;
 
-	if (lasting.stop_ms == 0 || sim.g->r == NULL)
+	if (lasting.stop_ms == 0 || sim.g->r == NULL || disk_is_off())
 		return;
 	blame(&sim.away, sim_now());
 	if (sim_now() >= most)
