@@ -246,7 +246,7 @@ wake_waiting(struct relay *r)
 /* All that tunnels brought comes before what they take away: an answer's end
  * and the next request leave in one turn. */
 static uint64_t
-run_remotes(struct relay *r)
+run_remotes(struct relay *r, uint32_t *reserved)
 {
 	uint64_t due = TIMER_NEVER;
 
@@ -261,6 +261,7 @@ run_remotes(struct relay *r)
 		if (pool_live(&r->remotes, i))
 			due = min_u64(due,
 			    remote_turn(pool_at(&r->remotes, i)));
+		*reserved = (uint32_t)max_u64(*reserved, r->blocks.reserved);
 	}
 	return due;
 }
@@ -268,6 +269,7 @@ run_remotes(struct relay *r)
 uint64_t
 relay_step(struct relay *r, const struct io *io)
 {
+	uint32_t reserved = 0;
 	uint64_t due;
 
 	r->io = io;
@@ -275,7 +277,7 @@ relay_step(struct relay *r, const struct io *io)
 	run_marked(r);
 	run_timers(r);
 	due = min_u64(due, stop_step(r));
-	due = min_u64(due, run_remotes(r));
+	due = min_u64(due, run_remotes(r, &reserved));
 	due = min_u64(due, live_step(r));
 	if (auth_recheck(r))
 		due = min_u64(due, io->now_ms + ACCEPT_AGAIN_MS);
@@ -283,7 +285,10 @@ relay_step(struct relay *r, const struct io *io)
 	if (r->kept_changed && !r->held)
 		kept_save(r);
 	free_dead(r);
-	if (r->dirty != NULL || r->wake)
+	/* A tunnel may have had its turn when there was no block for it. */
+	if (r->dirty != NULL || r->wake ||
+	    (r->blocks.reserved < reserved && r->plan.blocks - reserved <=
+	    RING_CONTROL_BLOCKS))
 		due = io->now_ms;
 	return min_u64(due, timers_due(&r->timers));
 }
