@@ -25,6 +25,8 @@ void listener_run(struct relay *r, struct listener *l);
  * share already. Taken back by peer_drop; p may be NULL there. */
 struct peer *peer_add(struct relay *r, const struct addr *a);
 void peer_drop(struct relay *r, struct peer *p);
+/* They count as one address. */
+bool peer_same(const struct addr *a, const struct addr *b);
 
 /*
  * client.c. Nothing is freed within a call: a closed connection is CLIENT_DEAD

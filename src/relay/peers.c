@@ -16,6 +16,16 @@ peer_key(const struct addr *a, uint64_t *hi, uint64_t *lo)
 	*lo = a->family == ADDR_V4 ? get_u32(a->ip) : get_u64(a->ip);
 }
 
+bool
+peer_same(const struct addr *a, const struct addr *b)
+{
+	uint64_t hi_a, lo_a, hi_b, lo_b;
+
+	peer_key(a, &hi_a, &lo_a);
+	peer_key(b, &hi_b, &lo_b);
+	return hi_a == hi_b && lo_a == lo_b;
+}
+
 static struct peer **
 peer_bucket(const struct relay *r, uint64_t hi, uint64_t lo)
 {

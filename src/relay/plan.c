@@ -18,6 +18,7 @@ enum {
 	CLIENT_DEFAULT_PER_MIB = 64,
 	TLS_SHARE = 3,                  /* of the memory: a third */
 	TLS_MIN = 4,
+	SHARE_MIN = 32,                 /* a browser with some tabs */
 	AGENT_BLOCKS = (RING_MIN + 100 * 1024) / BLOCK_BYTES + 1,
 };
 
@@ -83,6 +84,20 @@ plan_tls(const struct relay_cfg *cfg, struct relay_plan *plan)
 	    plan->tls) : 0;
 }
 
+/* Half of the streams for which there are blocks when every agent is there. */
+static void
+plan_share(const struct relay_cfg *cfg, struct relay_plan *plan)
+{
+	uint64_t agents = (uint64_t)plan->remotes * AGENT_BLOCKS +
+	    plan->channel_blocks, n = 0;
+
+	if (plan->blocks > agents)
+		n = (plan->blocks - agents) / (STREAM_BLOCKS + 1);
+	n = max_u64(min_u64(n, plan->streams) / 2, SHARE_MIN);
+	plan->share = cfg->max_per_address > 0 ? cfg->max_per_address :
+	    (uint32_t)n;
+}
+
 enum err
 relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 {
@@ -123,6 +138,7 @@ relay_plan(const struct relay_cfg *cfg, struct relay_plan *plan)
 		plan->bytes = used + BLOCK_BYTES * least;
 		return E_RANGE;
 	}
+	plan_share(cfg, plan);
 	plan->bytes = fixed + blocks_bytes(plan->blocks) + 65536;
 	return E_OK;
 }

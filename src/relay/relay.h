@@ -66,7 +66,7 @@ struct relay_cfg {
 	uint64_t memory_bytes;          /* everything together */
 	uint64_t tls_item_bytes;        /* of a TLS connection; 0: no TLS */
 	uint32_t max_connections;       /* of clients; 0: computed */
-	uint32_t max_per_address;       /* 0: half of max_connections */
+	uint32_t max_per_address;       /* and streams; 0: half of all */
 	uint32_t max_agents;            /* 0: computed */
 	uint32_t max_streams;           /* in all; 0: computed */
 	uint32_t head_ms;               /* a request's head, from first byte */
@@ -101,6 +101,7 @@ void relay_cfg_defaults(struct relay_cfg *cfg);
 struct relay_plan {
 	uint32_t connections, agents, streams, blocks, heads_small, heads_large;
 	uint32_t remotes;       /* agents, and who comes to resume */
+	uint32_t share;         /* streams that one address may have */
 	uint64_t mib;                   /* of the memory */
 	uint32_t channel_blocks;        /* of the blocks; 0: it is off */
 	uint64_t bytes;                 /* what the arena must hold */

@@ -175,13 +175,29 @@ stream_fits(const struct client *c, const struct remote *l, uint16_t app,
 	    c->r->io->now_ms < s->idle_until_ms && l->state == REMOTE_CURRENT;
 }
 
+/* Others are to find room, too. */
+static bool
+has_its_share(const struct relay *r)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; r->streams.used >= r->plan.share &&
+	    i < r->streams.fresh; i++) {
+		const struct rstream *s = pool_at(&r->streams, i);
+
+		n += pool_live(&r->streams, i) &&
+		    peer_same(&s->client, &r->site.client);
+	}
+	return n >= r->plan.share;
+}
+
 static struct rstream *
 stream_new(struct client *c, struct remote *l, uint16_t app)
 {
 	struct relay *r = c->r;
 	struct rstream *s;
 
-	if (!client_reserve_out(c, STREAM_BLOCKS))
+	if (has_its_share(r) || !client_reserve_out(c, STREAM_BLOCKS))
 		return NULL;
 	s = pool_take(&r->streams);
 	if (s == NULL)

@@ -1521,6 +1521,42 @@ a_broken_answer_to_http_1_0(void **state)
 	rig_close(&g);
 }
 
+static void
+one_address_leaves_streams_to_others(void **state)
+{
+	struct cl *c[40], *other;
+	size_t n;
+
+	(void)state;
+	begin();
+	g.cfg.memory_bytes = (uint64_t)12 << 20;
+	go_web();
+	n = g.plan.share;
+	assert_true(n < 40 && n < g.plan.streams);
+	for (size_t i = 0; i < n; i++) {
+		c[i] = cl_new(&g, C1, NULL);
+		cl_put(c[i], req("GET /", ""));
+	}
+	rig_settle(&g);
+	assert_non_null(ag_stream(web, (unsigned)n));
+	other = cl_new(&g, C1, NULL);
+	assert_int_equal(cl_ask(other, req("GET /", "")), 503);
+	other = cl_new(&g, C2, NULL);
+	cl_put(other, req("GET /", ""));
+	rig_settle(&g);
+	as_say(ag_stream(web, (unsigned)n + 1), OK2);
+	rig_settle(&g);
+	assert_int_equal(cl_take(other, false), 200);
+	/* One that ends makes room for the next. */
+	cl_close(c[0], true);
+	rig_settle(&g);
+	other = cl_new(&g, C1, NULL);
+	cl_put(other, req("GET /", ""));
+	rig_settle(&g);
+	assert_non_null(ag_stream(web, (unsigned)n + 2));
+	rig_close(&g);
+}
+
 /* Blocks for six windows: who comes later is told to wait, nobody is cut. */
 static void
 memory_for_few_streams(void **state)
@@ -1636,6 +1672,7 @@ main(void)
 
 		cmocka_unit_test(slow_heads_evict_each_other),
 		cmocka_unit_test(streams_have_a_cap),
+		cmocka_unit_test(one_address_leaves_streams_to_others),
 		cmocka_unit_test(bad_requests),
 		cmocka_unit_test(long_heads),
 		cmocka_unit_test(a_head_in_many_pieces),
