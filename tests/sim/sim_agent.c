@@ -521,7 +521,10 @@ sim_agent_scarce(struct sim_agent *a, uint32_t left)
 	struct blocks *b;
 	uint32_t n;
 
-	if (a->agent == NULL || a->stopping || a->scarce_ms > 0)
+	/* Of two processes either may end at any time, and looks at its pools
+	 * then. */
+	if (a->agent == NULL || a->stopping || a->scarce_ms > 0 ||
+	    a->old != NULL)
 		return;
 	b = &a->agent->blocks;
 	n = b->pool.cap - b->reserved;
