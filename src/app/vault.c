@@ -66,10 +66,11 @@ give(int fd, const void *p, size_t n)
 #define ASK_BYTES(q) (offsetof(struct ask, text) + (q)->text_n)
 #define ANSWER_BYTES(a) (offsetof(struct answer, text) + (a)->text_n)
 
-/* An answer or note on its way. */
+/* On their way: the answer, and before it what it made untrue. Who reads that
+ * something was done finds that it was. */
 struct held {
-	bool full;
-	struct answer a;
+	bool full, has_note;
+	struct answer a, note;
 };
 
 static void
@@ -87,20 +88,22 @@ ask_one(const struct vault_ops *ops, void *ctx, int fd, struct held *out)
 static bool
 send_held(const struct vault_ops *ops, void *ctx, int fd, struct held *out)
 {
-	while (out->full || (out->full = ops->next(ctx, &out->a))) {
+	while (out->has_note || (out->has_note = ops->next(ctx, &out->note)) ||
+	    out->full) {
+		bool *full = out->has_note ? &out->has_note : &out->full;
+		struct answer *a = out->has_note ? &out->note : &out->a;
 		ssize_t n;
 
-		assert(out->a.text_n <= sizeof out->a.text);
-		n = send(fd, &out->a, ANSWER_BYTES(&out->a),
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		assert(a->text_n <= sizeof a->text);
+		n = send(fd, a, ANSWER_BYTES(a), MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return false;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			_exit(0);
-		wipe(&out->a, sizeof out->a);
-		out->full = false;
+		wipe(a, sizeof *a);
+		*full = false;
 	}
 	return true;
 }
@@ -132,10 +135,12 @@ serve(const struct vault_ops *ops, void *ctx, const struct vault *v)
 	for (;;) {
 		bool idle = send_held(ops, ctx, v->fd, &out);
 		int ms = -1;
-		size_t n;
+		size_t n = 0;
 
 		p[1].events = idle ? POLLIN : POLLOUT;
-		n = ops->watch(ctx, p + 2, &ms);
+		/* What changes after an answer must not pass it. */
+		if (!out.full)
+			n = ops->watch(ctx, p + 2, &ms);
 		assert(n <= VAULT_POLL_MAX);
 		if (poll(p, 2 + n, ms) < 0) {
 			if (errno != EINTR)
@@ -144,9 +149,12 @@ serve(const struct vault_ops *ops, void *ctx, const struct vault *v)
 		}
 		if (p[0].revents != 0)
 			call_one(ops, ctx, v->call_fd, v->shared);
-		if (idle && p[1].revents != 0)
+		if (idle && p[1].revents != 0) {
 			ask_one(ops, ctx, v->fd, &out);
-		ops->ready(ctx, p + 2, n);
+			(void)send_held(ops, ctx, v->fd, &out);
+		}
+		if (!out.full)
+			ops->ready(ctx, p + 2, n);
 	}
 }
 

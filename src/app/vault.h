@@ -86,7 +86,8 @@ struct vault_ops {
 	int (*open)(void *ctx, struct vault_hello *h);
 	/* False: the answer comes later, by `next`. */
 	bool (*answer)(void *ctx, struct ask *q, struct answer *a);
-	/* An answer that was put off, or a note; false: none now. */
+	/* An answer that was put off, or a note; false: none now. What there
+	 * is after `answer` is sent before that answer. */
 	bool (*next)(void *ctx, struct answer *a);
 	void (*call)(void *ctx, const struct vault_call *c,
 	    struct vault_reply *r, uint8_t *shared);
