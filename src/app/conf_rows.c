@@ -383,7 +383,7 @@ const struct conf_row conf_rows[] = {
 	    "connections of people and programs at once"),
 	COUNT_ROW(C_MAX_PER_ADDRESS, "max-per-address", "max_per_address",
 	    CONF_RELAYS, 1 << 20, "half of them",
-	    "those, or streams, from one address (IPv6: one /64)"),
+	    "those from one address (IPv6: from one /64)"),
 	COUNT_ROW(C_MAX_AGENTS, "max-agents", "max_agents", CONF_RELAYS, 256,
 	    "from --memory", "agents at once"),
 	COUNT_ROW(C_MAX_STREAMS, "max-streams", "max_streams", CONF_BOTH,

@@ -84,7 +84,8 @@ plan_tls(const struct relay_cfg *cfg, struct relay_plan *plan)
 	    plan->tls) : 0;
 }
 
-/* Half of the streams for which there are blocks when every agent is there. */
+/* Three quarters of the streams for which there are blocks when every agent is
+ * there. */
 static void
 plan_share(const struct relay_cfg *cfg, struct relay_plan *plan)
 {
@@ -93,9 +94,8 @@ plan_share(const struct relay_cfg *cfg, struct relay_plan *plan)
 
 	if (plan->blocks > agents)
 		n = (plan->blocks - agents) / (STREAM_BLOCKS + 1);
-	n = max_u64(min_u64(n, plan->streams) / 2, SHARE_MIN);
-	plan->share = cfg->max_per_address > 0 ? cfg->max_per_address :
-	    (uint32_t)n;
+	n = max_u64(min_u64(n, plan->streams) * 3 / 4, SHARE_MIN);
+	plan->share = (uint32_t)max_u64(n, cfg->max_per_address);
 }
 
 enum err

@@ -66,7 +66,7 @@ struct relay_cfg {
 	uint64_t memory_bytes;          /* everything together */
 	uint64_t tls_item_bytes;        /* of a TLS connection; 0: no TLS */
 	uint32_t max_connections;       /* of clients; 0: computed */
-	uint32_t max_per_address;       /* and streams; 0: half of all */
+	uint32_t max_per_address;       /* 0: half of max_connections */
 	uint32_t max_agents;            /* 0: computed */
 	uint32_t max_streams;           /* in all; 0: computed */
 	uint32_t head_ms;               /* a request's head, from first byte */

@@ -1524,7 +1524,7 @@ a_broken_answer_to_http_1_0(void **state)
 static void
 one_address_leaves_streams_to_others(void **state)
 {
-	struct cl *c[40], *other;
+	struct cl *c[64], *other;
 	size_t n;
 
 	(void)state;
@@ -1532,7 +1532,7 @@ one_address_leaves_streams_to_others(void **state)
 	g.cfg.memory_bytes = (uint64_t)12 << 20;
 	go_web();
 	n = g.plan.share;
-	assert_true(n < 40 && n < g.plan.streams);
+	assert_true(n < 64 && n < g.plan.streams);
 	for (size_t i = 0; i < n; i++) {
 		c[i] = cl_new(&g, C1, NULL);
 		cl_put(c[i], req("GET /", ""));
